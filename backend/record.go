@@ -70,6 +70,9 @@ type SegmentRef struct {
 	// The segment's slices cover the changes of epochs From+1 to Through. From is 0 for a base.
 	From, Through vnode.Epoch
 	Vnodes        vnode.Set // that still need it for their chain
+	// What the slices of Vnodes take of it: bytes of its frames, and entries. [PlanCompaction] weighs segments by these.
+	Live    int64
+	Entries int64
 }
 
 // Cut is a source's position at the sealed epoch.
