@@ -107,13 +107,19 @@ func (p *ProducerRules[B]) resend(v vnode.ID) []Sending[B] {
 	return out
 }
 
-// Resend returns all batches that no vnode has answered for. The shell calls it when nothing was heard for a while.
+// Resend returns all batches that no vnode has answered for, and an empty one as a question to each vnode that has
+// answered but not sealed: it may have lost what it took. The shell calls it when nothing was heard for a while.
 func (p *ProducerRules[B]) Resend() []Sending[B] {
 	var out []Sending[B]
 	for v := range p.lanes {
 		l := &p.lanes[v]
-		if n := len(l.batches); n > 0 && l.batches[n-1].to > l.standing {
+		n := len(l.batches)
+		switch {
+		case n == 0:
+		case l.batches[n-1].to > l.standing:
 			out = append(out, p.resend(vnode.ID(v))...)
+		default:
+			out = append(out, p.sending(vnode.ID(v), sentBatch[B]{from: l.standing, to: l.standing}))
 		}
 	}
 	return out

@@ -46,8 +46,9 @@ type CaptureOrder struct {
 	Attempt   Attempt
 	Slice     SliceID
 	Base      SliceID
-	Mark      uint64 // numbers the captures of a life from 1
-	Positions Positions
+	Mark      uint64    // numbers the captures of a life from 1
+	Sources   Positions // of every source of the assignment: its cut
+	Producers Positions // of plain producers in force; nil if they are those of Base
 }
 
 // NewRules begins a life: restored says which slice was restored and where every origin stood at it.
@@ -177,7 +178,7 @@ func (r *Rules) align(step *Step) {
 	clear(r.got)
 	order := &CaptureOrder{
 		Attempt: a, Slice: SliceID{Life: r.life, Attempt: a}, Base: r.base,
-		Mark: r.nextMark(), Positions: r.inForce(),
+		Mark: r.nextMark(), Sources: r.sources(), Producers: r.producers(),
 	}
 	r.pending = append(r.pending, pending{slice: order.Slice, mark: order.Mark, standing: r.standing.Clone()})
 	step.Capture = order
@@ -191,15 +192,34 @@ func (r *Rules) nextMark() uint64 {
 	return r.marks
 }
 
-// inForce returns the positions that a capture keeps: of sources, and of producer generations in force (I8).
-func (r *Rules) inForce() Positions {
-	out := make(Positions, len(r.standing))
+func (r *Rules) sources() Positions {
+	out := make(Positions, len(r.view.Sources))
+	for _, name := range r.view.Sources {
+		out[name] = r.standing[name]
+	}
+	return out
+}
+
+// producers returns the positions of producer generations in force if one is not that of the base, and forgets
+// generations that are over (I8).
+func (r *Rules) producers() Positions {
+	var out Positions
+	changed := false
 	for origin, p := range r.standing {
-		if p.Generation == 0 || r.view.Generations[origin] == p.Generation {
+		switch {
+		case p.Generation == 0:
+		case r.view.Generations[origin] == p.Generation:
+			if out == nil {
+				out = Positions{}
+			}
 			out[origin] = p
-		} else if p.Generation <= r.view.LastGeneration {
+			changed = changed || r.sealed[origin] != p
+		default:
 			delete(r.standing, origin)
 		}
+	}
+	if !changed {
+		return nil
 	}
 	return out
 }

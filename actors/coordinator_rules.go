@@ -1,0 +1,509 @@
+package actors
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/vnode"
+)
+
+// Errors with which a coordinator answers or steps down.
+var (
+	ErrSuperseded = errors.New("another incarnation or coordinator is in force")
+	ErrAttached   = errors.New("a source of this name is attached already")
+	ErrNames      = errors.New("the bound on names is reached")
+)
+
+// maxWaiting is the number of sealed epochs that may wait for the sinks before none is opened.
+const maxWaiting = 4
+
+// CoordinatorLimits are the coordinator's times and bounds.
+type CoordinatorLimits struct {
+	Interval  time.Duration // from one open to the next
+	Timeout   time.Duration // an attempt that is not sealed by then is aborted; doubles after each abort
+	Retain    uint64        // records kept below the newest
+	Producers int           // plain producers' names
+	Sources   int           // sources' names, ended ones included
+}
+
+// CoordinatorRules decides what the ledger says next: admission, attempts, seals, sources, names, the floor. It is a
+// pure state machine: a call in, effects out. At any time at most one record of its is being created, and until the
+// outcome of that is known it tells nobody anything (I1).
+type CoordinatorRules struct {
+	self   vnode.Member
+	limits CoordinatorLimits
+	rec    *backend.Record // newest known
+	put    *backend.Record // being created
+	sealed bool            // put seals the open attempt
+	reigns bool            // a record names this coordinator
+
+	attempt *attempt
+	number  uint64 // highest ever opened
+	due     time.Duration
+	backoff uint
+	wanted  bool
+	demand  bool
+
+	emitted  vnode.Epoch
+	waiting  []Waiting
+	requests []Request // in put or to be
+	folds    []*backend.Fold
+	now      time.Duration
+}
+
+// Waiting is an epoch that is sealed and not emitted, and the record that sealed it.
+type Waiting struct {
+	Epoch vnode.Epoch
+	Seq   uint64
+}
+
+type attempt struct {
+	id       vnode.Attempt
+	deadline time.Duration
+	cuts     map[string]CutNamed
+	captures map[vnode.ID]*captured
+}
+
+type captured struct {
+	note    CaptureNote
+	from    vnode.Member
+	segment *backend.SegmentRef
+}
+
+// CaptureNote is what the coordinator must know of one vnode's capture.
+type CaptureNote struct {
+	Vnode     vnode.ID
+	Slice     vnode.SliceID
+	Base      vnode.SliceID
+	Positions vnode.Positions // of the sources
+}
+
+// Captured tells that one instance's segment of an attempt stands in the store.
+type Captured struct {
+	Attempt vnode.Attempt
+	From    vnode.Member
+	Segment backend.SegmentRef
+	Notes   []CaptureNote
+}
+
+// Request asks the coordinator for a change of the record: exactly one of Source and Producer is set.
+type Request struct {
+	Source   string // attach it
+	Producer string // open a new generation of it
+	Retire   string // a producer's name that may go if the bound is reached; it is idle
+	Ticket   uint64 // returned with the answer
+	written  bool
+}
+
+// Effect is one thing for the shell to do.
+type Effect struct {
+	Append  *backend.Record // create it, then call Outcome
+	Publish *backend.Record // it stands: tell vnodes, sources, producers and the merger
+	Sealed  bool            // with Publish: it seals an epoch
+	Open    *vnode.Attempt  // tell vnodes and sources, with the newest record, and again until it is over
+	Answer  *Answer
+	Stop    error // this incarnation is over
+}
+
+// Answer answers a request.
+type Answer struct {
+	Ticket     uint64
+	Generation uint64 // a producer's
+	Err        error
+}
+
+// NewCoordinatorRules starts the reign of self: the first effect creates the record that begins it. Waiting are the
+// epochs that newest says are sealed and not emitted, ascending.
+func NewCoordinatorRules(self vnode.Member, limits CoordinatorLimits, newest *backend.Record, waiting []Waiting, now time.Duration) (*CoordinatorRules, []Effect) {
+	c := &CoordinatorRules{
+		self: self, limits: limits, rec: newest, number: newest.High,
+		emitted: newest.Emitted, waiting: waiting, now: now, due: now,
+	}
+	return c, c.reign()
+}
+
+// reign creates the record that begins a term: this incarnation owns everything, no source is attached.
+func (c *CoordinatorRules) reign() []Effect {
+	n := c.next()
+	n.Term++
+	n.Coordinator = c.self
+	n.Assignment = vnode.Assignment{
+		Version: c.rec.Assignment.Version + 1,
+		Members: []vnode.Member{c.self},
+		Owners:  make([]int, c.rec.Identity.Capacity),
+	}
+	return c.create(n)
+}
+
+// next copies the newest record as the base of the one to be created.
+func (c *CoordinatorRules) next() *backend.Record {
+	n := c.rec.Next(c.self, c.rec.Time)
+	n.Emitted = max(n.Emitted, c.emitted)
+	n.High = max(n.High, c.number)
+	c.raiseFloor(n)
+	return n
+}
+
+// raiseFloor lets records go in steps of half of what is retained, so that a floor object pays for many records, and
+// never past the first epoch that the sinks did not take.
+func (c *CoordinatorRules) raiseFloor(n *backend.Record) {
+	if n.Seq-n.Floor.Seq <= c.limits.Retain+c.limits.Retain/2 {
+		return
+	}
+	to := n.Seq - c.limits.Retain
+	for _, w := range c.waiting {
+		to = min(to, w.Seq)
+	}
+	if to > n.Floor.Seq {
+		n.Floor = backend.Floor{K: n.Floor.K + 1, Seq: to}
+	}
+}
+
+func (c *CoordinatorRules) create(n *backend.Record) []Effect {
+	c.put = n
+	return []Effect{{Append: n}}
+}
+
+// Outcome says how the creation went. Unknown: the same record is tried again.
+func (c *CoordinatorRules) Outcome(o backend.Outcome, winner *backend.Record) []Effect {
+	switch {
+	case c.put == nil:
+		return nil
+	case o == backend.Unknown:
+		return []Effect{{Append: c.put}}
+	case o == backend.Won:
+		return c.won()
+	case o == backend.Lost && winner.Term == c.rec.Term && c.reigns:
+		return c.rebase(winner)
+	case o == backend.Lost && !c.reigns && winner.Term == c.rec.Term:
+		c.put, c.rec = nil, winner
+		return c.reign()
+	}
+	c.put = nil
+	return []Effect{{Stop: ErrSuperseded}}
+}
+
+func (c *CoordinatorRules) won() []Effect {
+	old, sealed := c.rec, c.sealed
+	c.rec, c.put, c.sealed, c.reigns = c.put, nil, false, true
+	if sealed {
+		c.attempt, c.backoff = nil, 0
+		c.waiting = append(c.waiting, Waiting{Epoch: c.rec.Epoch, Seq: c.rec.Seq})
+	}
+	out := []Effect{{Publish: c.rec, Sealed: sealed}}
+	out = append(out, c.answer()...)
+	if old.Assignment.Version != c.rec.Assignment.Version {
+		c.endAttempt()
+	}
+	return append(out, c.step()...)
+}
+
+// answer answers the requests that the record carries.
+func (c *CoordinatorRules) answer() []Effect {
+	var out []Effect
+	for _, r := range c.requests {
+		if r.written {
+			out = append(out, Effect{Answer: &Answer{Ticket: r.Ticket, Generation: c.rec.GenerationOf(r.Producer)}})
+		}
+	}
+	c.requests = slices.DeleteFunc(c.requests, func(r Request) bool { return r.written })
+	return out
+}
+
+// rebase goes on from another writer's record of the same term: every check is made again on it.
+func (c *CoordinatorRules) rebase(winner *backend.Record) []Effect {
+	c.rec, c.put, c.sealed = winner, nil, false
+	for i := range c.requests {
+		c.requests[i].written = false
+	}
+	return append([]Effect{{Publish: winner}}, c.step()...)
+}
+
+// Tick moves the clock. The shell calls it at the time that Deadline names.
+func (c *CoordinatorRules) Tick(now time.Duration) []Effect {
+	c.now = now
+	if a := c.attempt; a != nil && !c.sealed && now >= a.deadline {
+		c.backoff = min(c.backoff+1, 6)
+		c.endAttempt()
+	}
+	return c.step()
+}
+
+// endAttempt gives up the open attempt; what it captured is still to be sealed.
+func (c *CoordinatorRules) endAttempt() {
+	if c.attempt != nil {
+		c.attempt, c.wanted = nil, true
+	}
+}
+
+// Deadline is when Tick has something to do; false if nothing is to be done before another call.
+func (c *CoordinatorRules) Deadline() (time.Duration, bool) {
+	switch {
+	case c.put != nil || !c.reigns:
+		return 0, false
+	case c.attempt != nil:
+		return c.attempt.deadline, true
+	case (c.wanted && len(c.waiting) < maxWaiting) || c.rec.Emitted < c.emitted:
+		return c.due, true
+	}
+	return 0, false
+}
+
+// Want says that something changed since the last barrier.
+func (c *CoordinatorRules) Want() []Effect {
+	c.wanted = true
+	return c.step()
+}
+
+// Demand asks for an epoch now, if anything changed.
+func (c *CoordinatorRules) Demand() []Effect {
+	c.demand = true
+	return c.step()
+}
+
+// Ask takes a request.
+func (c *CoordinatorRules) Ask(r Request) []Effect {
+	if err := c.refusal(r); err != nil {
+		return []Effect{{Answer: &Answer{Ticket: r.Ticket, Err: err}}}
+	}
+	c.requests = append(c.requests, r)
+	return c.step()
+}
+
+func (c *CoordinatorRules) refusal(r Request) error {
+	if r.Source == "" {
+		return nil
+	}
+	attached := slices.ContainsFunc(c.requests, func(q Request) bool { return q.Source == r.Source })
+	for _, s := range c.rec.Assignment.Sources {
+		attached = attached || s.Source == r.Source
+	}
+	if attached {
+		return fmt.Errorf("attach source %q: %w", r.Source, ErrAttached)
+	}
+	if _, known := c.rec.CutOf(r.Source); !known && len(c.rec.Cuts)+len(c.requests) >= c.limits.Sources {
+		return fmt.Errorf("attach source %q: %w: %d sources", r.Source, ErrNames, c.limits.Sources)
+	}
+	return nil
+}
+
+// Cut takes a source's cut. A source that names two is broken, and the attempt with it.
+func (c *CoordinatorRules) Cut(n CutNamed) []Effect {
+	a := c.attempt
+	if a == nil || n.Attempt != a.id || c.sealed {
+		return nil
+	}
+	if old, ok := a.cuts[n.Source]; ok && old.At != n.At {
+		c.endAttempt()
+		return c.step()
+	}
+	a.cuts[n.Source] = n
+	return c.step()
+}
+
+// Captured takes one instance's captures.
+func (c *CoordinatorRules) Captured(m Captured) []Effect {
+	a := c.attempt
+	if a == nil || m.Attempt != a.id || c.sealed {
+		return nil
+	}
+	for _, note := range m.Notes {
+		a.captures[note.Vnode] = &captured{note: note, from: m.From, segment: &m.Segment}
+	}
+	return c.step()
+}
+
+// CaptureFailed says that an instance could not put its segment.
+func (c *CoordinatorRules) CaptureFailed(a vnode.Attempt) []Effect {
+	if c.attempt != nil && c.attempt.id == a && !c.sealed {
+		c.attempt.deadline = min(c.attempt.deadline, c.now+c.pause())
+	}
+	return nil
+}
+
+func (c *CoordinatorRules) pause() time.Duration { return c.limits.Interval << c.backoff }
+
+// Emitted says that the sinks took an epoch.
+func (c *CoordinatorRules) Emitted(e vnode.Epoch) []Effect {
+	c.emitted = max(c.emitted, e)
+	c.waiting = slices.DeleteFunc(c.waiting, func(w Waiting) bool { return w.Epoch <= c.emitted })
+	return c.step()
+}
+
+// Folded takes a compaction, to enter with the seal that its name allows.
+func (c *CoordinatorRules) Folded(f *backend.Fold) []Effect {
+	c.folds = append(c.folds, f)
+	return nil
+}
+
+// step does the next thing that is due.
+func (c *CoordinatorRules) step() []Effect {
+	if c.put != nil || !c.reigns {
+		return nil
+	}
+	if slices.ContainsFunc(c.requests, func(r Request) bool { return !r.written }) {
+		return c.change()
+	}
+	if c.attempt != nil {
+		return c.seal()
+	}
+	due := c.now >= c.due
+	switch {
+	case c.wanted && (due || c.demand) && len(c.waiting) < maxWaiting:
+		return c.openAttempt()
+	case c.rec.Emitted < c.emitted && !c.wanted && (due || c.demand):
+		return c.create(c.next())
+	case !c.wanted:
+		c.demand = false
+	}
+	return nil
+}
+
+// openAttempt opens the next number under the newest record.
+func (c *CoordinatorRules) openAttempt() []Effect {
+	c.number = max(c.number, c.rec.High) + 1
+	id := vnode.Attempt{Term: c.rec.Term, Number: c.number, Version: c.rec.Assignment.Version}
+	c.attempt = &attempt{
+		id: id, deadline: c.now + c.limits.Timeout<<c.backoff,
+		cuts: map[string]CutNamed{}, captures: map[vnode.ID]*captured{},
+	}
+	c.wanted, c.demand = false, false
+	c.due = c.now + c.limits.Interval
+	return []Effect{{Open: &id}}
+}
+
+// seal creates the record of the open attempt once every vnode is in.
+func (c *CoordinatorRules) seal() []Effect {
+	a := c.attempt
+	if len(a.captures) < c.rec.Identity.Capacity || len(a.cuts) < len(c.rec.Assignment.Sources) {
+		return nil
+	}
+	for v := range c.rec.Tips {
+		if !c.fits(a.captures[vnode.ID(v)]) {
+			return nil
+		}
+	}
+	n, err := c.sealing()
+	if err != nil {
+		return []Effect{{Stop: fmt.Errorf("seal attempt %v: %w", a.id, err)}}
+	}
+	c.sealed = true
+	return c.create(n)
+}
+
+// sealing is the record that seals the open attempt: every capture fits.
+func (c *CoordinatorRules) sealing() (*backend.Record, error) {
+	a, n := c.attempt, c.next()
+	captures := make([]backend.SealedCapture, len(n.Tips))
+	for v := range captures {
+		x := a.captures[vnode.ID(v)]
+		captures[v] = backend.SealedCapture{Slice: x.note.Slice, Segment: x.segment}
+	}
+	if err := backend.SealInto(n, a.id, captures); err != nil {
+		return nil, err
+	}
+	c.sealCuts(n)
+	c.folds = slices.DeleteFunc(c.folds, func(f *backend.Fold) bool { return f.Late(c.rec.Epoch) })
+	for _, f := range c.folds {
+		backend.ApplyFold(n, c.rec.Epoch, f)
+	}
+	return n, nil
+}
+
+// fits is the check of the seal (I2, I5): the owner in force, every source at its one cut, and a base that is the
+// newest slice of the chain, or a newest slice of the same life.
+func (c *CoordinatorRules) fits(x *captured) bool {
+	if x == nil {
+		return false
+	}
+	owner, ok := c.rec.Assignment.Owner(x.note.Vnode)
+	e := vnode.Epoch(c.attempt.id.Number)
+	if !ok || owner != x.from || x.segment.Epoch != e || x.segment.Through != e {
+		return false
+	}
+	for _, s := range c.rec.Assignment.Sources {
+		cut, named := c.attempt.cuts[s.Source]
+		if !named || x.note.Positions[s.Source].At != cut.At {
+			return false
+		}
+	}
+	tip := c.rec.Tips[x.note.Vnode]
+	return x.note.Base == tip || x.note.Slice.Life == tip.Life
+}
+
+// sealCuts writes the cuts, and lets ended sources leave the assignment.
+func (c *CoordinatorRules) sealCuts(n *backend.Record) {
+	left := false
+	for _, cut := range c.attempt.cuts {
+		left = left || cut.Ended
+		to := backend.Cut{Source: cut.Source, At: cut.At, Ended: cut.Ended}
+		i, found := slices.BinarySearchFunc(n.Cuts, cut.Source, func(c backend.Cut, s string) int { return strings.Compare(c.Source, s) })
+		if found {
+			n.Cuts[i] = to
+		} else {
+			n.Cuts = slices.Insert(n.Cuts, i, to)
+		}
+	}
+	if left {
+		n.Assignment.Version++
+		n.Assignment.Sources = slices.DeleteFunc(n.Assignment.Sources, func(s vnode.SourceOwner) bool {
+			return c.attempt.cuts[s.Source].Ended
+		})
+	}
+}
+
+// change creates one record that carries every request that can be granted.
+func (c *CoordinatorRules) change() []Effect {
+	n := c.next()
+	var granted []Request
+	var refused []Effect
+	for _, r := range c.requests {
+		if err := c.write(n, r); err != nil {
+			refused = append(refused, Effect{Answer: &Answer{Ticket: r.Ticket, Err: err}})
+			continue
+		}
+		r.written = true
+		granted = append(granted, r)
+	}
+	c.requests = granted
+	if len(granted) == 0 {
+		return append(refused, c.step()...)
+	}
+	return append(refused, c.create(n)...)
+}
+
+// write puts a request into a record.
+func (c *CoordinatorRules) write(n *backend.Record, r Request) error {
+	if r.Source == "" {
+		return c.openName(n, r)
+	}
+	at, _ := slices.BinarySearchFunc(n.Assignment.Sources, r.Source, func(s vnode.SourceOwner, name string) int { return strings.Compare(s.Source, name) })
+	n.Assignment.Sources = slices.Insert(n.Assignment.Sources, at, vnode.SourceOwner{Source: r.Source})
+	n.Assignment.Version = c.rec.Assignment.Version + 1
+	return nil
+}
+
+// openName gives a producer's name the next generation; a new name may need an idle one to go.
+func (c *CoordinatorRules) openName(n *backend.Record, r Request) error {
+	at, found := slices.BinarySearchFunc(n.Producers, r.Producer, func(p backend.ProducerName, s string) int { return strings.Compare(p.Name, s) })
+	n.Generation++
+	if found {
+		n.Producers[at].Generation = n.Generation
+		return nil
+	}
+	if len(n.Producers) >= c.limits.Producers {
+		i := slices.IndexFunc(n.Producers, func(p backend.ProducerName) bool { return p.Name == r.Retire })
+		if r.Retire == "" || i < 0 {
+			n.Generation--
+			return fmt.Errorf("open producer %q: %w: %d producers", r.Producer, ErrNames, c.limits.Producers)
+		}
+		n.Producers = slices.Delete(n.Producers, i, i+1)
+		at, _ = slices.BinarySearchFunc(n.Producers, r.Producer, func(p backend.ProducerName, s string) int { return strings.Compare(p.Name, s) })
+	}
+	n.Producers = slices.Insert(n.Producers, at, backend.ProducerName{Name: r.Producer, Generation: n.Generation})
+	return nil
+}

@@ -1,0 +1,365 @@
+package vnode
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// App is the part of the user's program that runs inside a vnode.
+type App[K Key, E, S, R any] struct {
+	Keys   KeyOps[K]
+	KeyOf  func(E) K
+	Update func(*Turn, *S, E) error
+	Fold   func(*R, K, *S) // nil: the app has no result
+	State  Codec[S]
+	Result Codec[R]
+	// MaxPartial bounds an encoded partial in bytes.
+	MaxPartial int
+}
+
+// Instance is what a vnode asks of the process that it lives in. Every method returns at once and may be called from
+// any vnode's turn.
+type Instance[K Key, E, S any] interface {
+	// Restore reads v's newest sealed slice; a *Restored comes back as a message.
+	Restore(v ID)
+	// Answer carries a reply to the origin that it names.
+	Answer(r Reply)
+	// Capture hands a capture over to the checkpointer.
+	Capture(c Capture)
+	// Finish gives a batch back: the vnode does not use it any more.
+	Finish(b *Batch[E])
+	// Applied says that v changed for the first time since its last capture (true), or that the change is captured
+	// or gone (false).
+	Applied(v ID, changed bool)
+	// Rejected hands over an event that counts as taken and changed nothing.
+	Rejected(d Rejected[E])
+	// Panicked says that the user's code panicked; the vnode is about to restart.
+	Panicked(v ID, p *PanicError)
+}
+
+// Capture is what a vnode gives away at a barrier (I3).
+type Capture struct {
+	CaptureOrder
+	Vnode   ID
+	Entries int
+	Delta   []byte
+	Partial []byte
+}
+
+// Restored begins a life: a slice that the vnode owns from now on, and where it stands.
+type Restored[K Key, S any] struct {
+	Slice     *Slice[K, S]
+	Tip       SliceID
+	Positions Positions
+	View      *View
+	Life      Life
+	Self      Member
+}
+
+// Rejected is an event that the app refused, or that panicked too often.
+type Rejected[E any] struct {
+	Vnode    ID
+	Origin   string
+	Position uint64
+	Event    E
+	Err      error
+}
+
+// OpenAttempt tells a vnode of an attempt.
+type OpenAttempt struct {
+	Attempt Attempt
+	View    *View
+}
+
+// Query runs a function in a vnode's turn. It must only read, and not keep what it reads. Lost is called instead when
+// the vnode has no slice now.
+type Query[K Key, S any] struct {
+	Run  func(s *Slice[K, S], v *View)
+	Lost func()
+}
+
+// PanicError is a panic of the user's code.
+type PanicError struct {
+	Vnode    ID
+	Doing    string // "update", "capture"
+	Origin   string // of the event, for an update
+	Position uint64
+	Value    any
+	Stack    []byte
+}
+
+func (e *PanicError) Error() string {
+	if e.Doing == "update" {
+		return fmt.Sprintf("vnode %d: update of event %d of %s panicked: %v", e.Vnode, e.Position, e.Origin, e.Value)
+	}
+	return fmt.Sprintf("vnode %d: %s panicked: %v", e.Vnode, e.Doing, e.Value)
+}
+
+// Poison remembers, across the lives of a vnode, the event that panics: it is applied at most tries times.
+type Poison struct {
+	Tries    int
+	origin   string
+	position uint64
+	count    int
+}
+
+// note counts a panic of the event.
+func (p *Poison) note(origin string, position uint64) {
+	if p.origin != origin || p.position != position {
+		p.origin, p.position, p.count = origin, position, 0
+	}
+	p.count++
+}
+
+// spent reports whether the event has panicked too often.
+func (p *Poison) spent(origin string, position uint64) bool {
+	return p.count >= p.Tries && p.position == position && p.origin == origin
+}
+
+// Actor is the shell around [Rules]: it owns the slice, applies, captures, holds batches back. A panic of the user's
+// code ends the actor's life; its supervisor starts another from the last sealed slice (I11).
+type Actor[K Key, E, S, R any] struct {
+	id     ID
+	app    *App[K, E, S, R]
+	inst   Instance[K, E, S]
+	poison *Poison
+
+	rules   *Rules
+	slice   *Slice[K, S]
+	held    []*Batch[E]
+	changed bool
+	turn    Turn
+	doing   string
+	batch   *Batch[E] // being applied
+	index   int       // the event in hand
+	err     error     // of the last capture
+}
+
+var _ actor.Actor = (*Actor[string, int, int, int])(nil)
+
+// NewActor returns the actor of v. Poison outlives it.
+func NewActor[K Key, E, S, R any](id ID, app *App[K, E, S, R], inst Instance[K, E, S], poison *Poison) *Actor[K, E, S, R] {
+	return &Actor[K, E, S, R]{id: id, app: app, inst: inst, poison: poison, turn: Turn{vnode: id}}
+}
+
+// Receive is called by the actor system with one message at a time.
+func (a *Actor[K, E, S, R]) Receive(ctx actor.Context) {
+	defer a.crash()
+	switch m := ctx.Message().(type) {
+	case *Batch[E]:
+		a.deliver(m)
+	case *View:
+		a.learn(m)
+	case *OpenAttempt:
+		a.open(m)
+	case *Restored[K, S]:
+		a.begin(m)
+	case *Query[K, S]:
+		a.query(m)
+	case *actor.Started:
+		a.inst.Restore(a.id)
+	case *actor.Restarting, *actor.Stopping:
+		a.end()
+	}
+}
+
+// crash notes what the user's code was doing when it panicked, and lets the panic go on to the supervisor.
+func (a *Actor[K, E, S, R]) crash() {
+	value := recover()
+	if value == nil {
+		return
+	}
+	p := &PanicError{Vnode: a.id, Doing: a.doing, Value: value, Stack: debug.Stack()}
+	if b := a.batch; b != nil {
+		p.Origin, p.Position = b.Origin, b.Position(a.index)
+		a.poison.note(p.Origin, p.Position)
+	}
+	a.inst.Panicked(a.id, p)
+	a.end()
+	panic(p)
+}
+
+// end lets go of everything that this life holds.
+func (a *Actor[K, E, S, R]) end() {
+	if a.batch != nil {
+		a.inst.Finish(a.batch)
+	}
+	for _, b := range a.held {
+		a.inst.Finish(b)
+	}
+	a.note(false)
+	a.rules, a.slice, a.held, a.batch = nil, nil, nil, nil
+}
+
+// note tells the instance whether this vnode has changes that no capture holds.
+func (a *Actor[K, E, S, R]) note(changed bool) {
+	if a.changed != changed {
+		a.changed = changed
+		a.inst.Applied(a.id, changed)
+	}
+}
+
+func (a *Actor[K, E, S, R]) begin(m *Restored[K, S]) {
+	if a.rules != nil {
+		return
+	}
+	a.slice = m.Slice
+	a.rules = NewRules(m.Self, a.id, m.Life, m.View, m.Tip, m.Positions)
+	for _, r := range a.rules.Announce() {
+		a.inst.Answer(r)
+	}
+}
+
+func (a *Actor[K, E, S, R]) learn(v *View) {
+	if a.rules != nil {
+		a.do(a.rules.Learn(v), nil)
+	}
+}
+
+func (a *Actor[K, E, S, R]) open(m *OpenAttempt) {
+	a.learn(m.View)
+	if a.rules != nil {
+		a.do(a.rules.Open(m.Attempt), nil)
+	}
+}
+
+func (a *Actor[K, E, S, R]) query(q *Query[K, S]) {
+	if a.rules == nil {
+		q.Lost()
+		return
+	}
+	q.Run(a.slice, a.rules.view)
+}
+
+func (a *Actor[K, E, S, R]) deliver(b *Batch[E]) {
+	if a.rules == nil {
+		a.inst.Finish(b)
+		return
+	}
+	a.do(a.rules.Deliver(&b.Header), b)
+}
+
+// do carries out a step in full.
+func (a *Actor[K, E, S, R]) do(s Step, b *Batch[E]) {
+	if s.Lost {
+		a.end()
+		a.inst.Restore(a.id)
+		return
+	}
+	if s.Apply {
+		a.apply(b, s.Above)
+	}
+	if s.Capture != nil {
+		a.capture(s.Capture)
+	}
+	switch {
+	case s.Hold:
+		a.held = append(a.held, b)
+	case b != nil:
+		a.inst.Finish(b)
+	}
+	if s.Sealed != 0 {
+		a.slice.Sealed(Mark(s.Sealed))
+	}
+	if s.Reply.Kind != NoReply {
+		a.inst.Answer(s.Reply)
+	}
+	for _, r := range s.Acks {
+		a.inst.Answer(r)
+	}
+	if s.Release {
+		a.release()
+	}
+}
+
+// release delivers what was held back, oldest first; some of it may be held again.
+func (a *Actor[K, E, S, R]) release() {
+	held := a.held
+	a.held = nil
+	for _, b := range held {
+		a.deliver(b)
+	}
+}
+
+// apply applies the events of b at positions above a position.
+func (a *Actor[K, E, S, R]) apply(b *Batch[E], above uint64) {
+	i := 0
+	if above > b.From {
+		i = b.Behind(above)
+	}
+	if i == len(b.Events) {
+		return
+	}
+	a.note(true)
+	a.batch, a.doing, a.turn.origin = b, "update", b.Origin
+	suspect := a.poison.count > 0
+	for ; i < len(b.Events); i++ {
+		a.index = i
+		if suspect && a.poison.spent(b.Origin, b.Position(i)) {
+			a.reject(b, i, fmt.Errorf("panicked %d times", a.poison.count))
+			continue
+		}
+		hash, key := uint64(b.Slots[i].Hash)<<32, a.app.KeyOf(b.Events[i])
+		state, existed := a.slice.Upsert(hash, key)
+		a.turn.position, a.turn.existed, a.turn.deleted = b.Position(i), existed, false
+		err := a.app.Update(&a.turn, state, b.Events[i])
+		if err != nil || a.turn.deleted {
+			a.remove(b, i, hash, key, err)
+		}
+	}
+	a.batch = nil
+}
+
+// remove takes back the insertion of a key whose event was rejected, or deletes a key that the event deleted.
+func (a *Actor[K, E, S, R]) remove(b *Batch[E], i int, hash uint64, key K, err error) {
+	switch {
+	case err != nil && !a.turn.existed:
+		a.slice.Forget(hash, key)
+	case err == nil:
+		a.slice.Delete(hash, key)
+	}
+	if err != nil {
+		a.reject(b, i, err)
+	}
+}
+
+func (a *Actor[K, E, S, R]) reject(b *Batch[E], i int, err error) {
+	a.inst.Rejected(Rejected[E]{Vnode: a.id, Origin: b.Origin, Position: b.Position(i), Event: b.Events[i], Err: err})
+}
+
+// capture copies, in this turn, every change since the newest sealed slice, and folds the partial (I3).
+func (a *Actor[K, E, S, R]) capture(o *CaptureOrder) {
+	a.doing = "capture"
+	c := Capture{CaptureOrder: *o, Vnode: a.id, Entries: a.slice.Changed()}
+	delta, mark, err := a.slice.Capture(nil)
+	if err == nil && uint64(mark) != o.Mark {
+		err = fmt.Errorf("mark %d of the slice is mark %d of the rules", mark, o.Mark)
+	}
+	if err != nil {
+		panic(fmt.Errorf("capture: %w", err))
+	}
+	c.Delta = delta
+	if a.app.Fold != nil {
+		c.Partial = a.partial()
+	}
+	a.note(false)
+	a.inst.Capture(c)
+}
+
+func (a *Actor[K, E, S, R]) partial() []byte {
+	a.doing = "fold"
+	var r R
+	for k, s := range a.slice.All {
+		a.app.Fold(&r, k, s)
+	}
+	out, err := a.app.Result.Append(nil, &r)
+	if err == nil && len(out) > a.app.MaxPartial {
+		err = fmt.Errorf("the partial has %d bytes, the limit is %d", len(out), a.app.MaxPartial)
+	}
+	if err != nil {
+		panic(fmt.Errorf("encode the partial: %w", err))
+	}
+	return out
+}
