@@ -124,7 +124,9 @@ func ApplyFold(rec *Record, sealed vnode.Epoch, f *Fold) bool {
 		rec.Segments[places[i]].release(run)
 	}
 	if len(f.Ref.Vnodes) > 0 {
-		rec.Segments = append(rec.Segments, f.Ref)
+		ref := f.Ref
+		ref.Vnodes = ref.Vnodes.Clone()
+		rec.Segments = append(rec.Segments, ref)
 	}
 	rec.dropUnneeded()
 	slices.SortFunc(rec.Segments, compareRefs)

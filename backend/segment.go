@@ -122,7 +122,7 @@ type Capture struct {
 
 // Key is the segment's key in [Objects].
 func (r SegmentRef) Key() string {
-	return fmt.Sprintf("segment/%020d/%s-%s", r.Epoch, r.Instance, r.ID)
+	return fmt.Sprintf("%s%020d/%s-%s", segmentPrefix, r.Epoch, r.Instance, r.ID)
 }
 
 // same reports whether two references name the same object.
@@ -132,14 +132,29 @@ func (r *SegmentRef) same(s *SegmentRef) bool {
 
 // SliceInfo is what a segment's index says of one vnode.
 type SliceInfo struct {
-	Vnode       vnode.ID
-	Slice       vnode.SliceID
-	Base        vnode.SliceID
-	From        vnode.Epoch // the slice covers the changes after it; 0 if nothing is below it
-	Entries     int
-	DeltaSize   int // uncompressed
-	PartialSize int
-	positions   []indexPosition
+	Vnode     vnode.ID
+	Slice     vnode.SliceID
+	Base      vnode.SliceID
+	From      vnode.Epoch // the slice covers the changes after it; 0 if nothing is below it
+	Entries   int
+	bytes     [payloads]bytesInfo
+	positions []indexPosition
+}
+
+// payload is one of the things that a segment holds of each slice, each in frames of its own.
+type payload int
+
+const (
+	deltas payload = iota
+	partials
+	payloads
+)
+
+// bytesInfo says where a slice's delta or partial is.
+type bytesInfo struct {
+	size  int // uncompressed
+	frame int // if size is not 0
+	at    int // in the frame, uncompressed
 }
 
 // indexPosition is a position whose name is a place in the index's table.
@@ -153,11 +168,10 @@ func (s *SliceInfo) needed() bool { return s.Entries > 0 || len(s.positions) > 0
 
 // segmentIndex is a segment's index in memory.
 type segmentIndex struct {
-	meta     SegmentMeta
-	names    []string
-	slices   []SliceInfo // by vnode
-	deltas   []frameInfo
-	partials []frameInfo
+	meta   SegmentMeta
+	names  []string
+	slices []SliceInfo // by vnode
+	frames [payloads][]frameInfo
 }
 
 // frameInfo says where a frame is and what it holds.

@@ -1,0 +1,255 @@
+package backend
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/sheaf-go/sheaf/vnode"
+)
+
+// Segment is the object that stands under Ref's key once it is created.
+type Segment struct {
+	Ref  SegmentRef
+	Data []byte
+}
+
+// EncodeSegment packs the captures of one instance and attempt, in any order, at most one for each vnode. The same
+// input gives the same bytes. It reports every capture that is malformed or over a limit ([LimitError]).
+func EncodeSegment(meta SegmentMeta, captures []Capture) (Segment, error) {
+	b, err := newSegmentBuilder()
+	if err != nil {
+		return Segment{}, err
+	}
+	defer b.close()
+	sorted := slices.SortedFunc(slices.Values(captures), func(x, y Capture) int { return cmp.Compare(x.Vnode, y.Vnode) })
+	var problems []error
+	for i, c := range sorted {
+		if i > 0 && sorted[i-1].Vnode == c.Vnode {
+			problems = append(problems, fmt.Errorf("vnode %d is captured twice", c.Vnode))
+		}
+		problems = append(problems, checkCapture(meta, c), b.add(c, vnode.Epoch(c.Base.Attempt.Number)))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return Segment{}, fmt.Errorf("encode a segment of epoch %d: %w", meta.Epoch, err)
+	}
+	return b.finish(meta)
+}
+
+// checkCapture compares a capture with the segment that it is to be part of.
+func checkCapture(meta SegmentMeta, c Capture) error {
+	switch {
+	case int(c.Vnode) >= meta.Capacity:
+		return fmt.Errorf("vnode %d in a store of %d vnodes", c.Vnode, meta.Capacity)
+	case c.Slice.Attempt != meta.Attempt:
+		return fmt.Errorf("vnode %d: a slice of attempt %s in a segment of attempt %s", c.Vnode, c.Slice.Attempt, meta.Attempt)
+	case c.Base.Attempt.Number >= meta.Attempt.Number:
+		return fmt.Errorf("vnode %d: a slice of epoch %d on a base of epoch %d", c.Vnode, meta.Attempt.Number, c.Base.Attempt.Number)
+	}
+	return nil
+}
+
+// checkDelta reports what makes a delta unfit for a segment.
+func checkDelta(c Capture) error {
+	if len(c.Partial) > MaxPartial {
+		return &LimitError{Vnode: c.Vnode, What: "a partial", Size: len(c.Partial), Limit: MaxPartial}
+	}
+	if len(c.Delta) > MaxSlice {
+		return &LimitError{Vnode: c.Vnode, What: "a delta", Size: len(c.Delta), Limit: MaxSlice}
+	}
+	entries := 0
+	for rest := c.Delta; len(rest) > 0; entries++ {
+		var e vnode.Entry
+		var err error
+		if e, rest, err = vnode.NextEntry(rest); err != nil {
+			return fmt.Errorf("vnode %d: entry %d: %w", c.Vnode, entries, err)
+		}
+		if len(e.Key) > MaxKey {
+			return &LimitError{Vnode: c.Vnode, What: "a key", Size: len(e.Key), Limit: MaxKey}
+		}
+	}
+	if entries != c.Entries {
+		return fmt.Errorf("vnode %d: a delta of %d entries, said to have %d", c.Vnode, entries, c.Entries)
+	}
+	return nil
+}
+
+// segmentBuilder makes one segment, one slice after another, by vnode.
+type segmentBuilder struct {
+	zstd      *zstd.Encoder
+	slices    []SliceInfo
+	positions []vnode.Positions // by slice
+	payloads  [payloads]frameWriter
+}
+
+func newSegmentBuilder() (*segmentBuilder, error) {
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false))
+	if err != nil {
+		return nil, fmt.Errorf("open the segment encoder: %w", err)
+	}
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
+	b := &segmentBuilder{zstd: enc}
+	for i := range b.payloads {
+		b.payloads[i].zstd, b.payloads[i].slots = enc, slots
+	}
+	return b, nil
+}
+
+// close waits for the goroutines of a builder that may not have finished.
+func (b *segmentBuilder) close() {
+	for i := range b.payloads {
+		b.payloads[i].busy.Wait()
+	}
+	b.zstd.Close()
+}
+
+// add takes the next slice, which covers the changes after from. The builder reads its bytes until it is closed.
+func (b *segmentBuilder) add(c Capture, from vnode.Epoch) error {
+	if err := checkDelta(c); err != nil {
+		return err
+	}
+	b.slices = append(b.slices, SliceInfo{
+		Vnode: c.Vnode, Slice: c.Slice, Base: c.Base, From: from,
+		Entries: c.Entries, bytes: [payloads]bytesInfo{{size: len(c.Delta)}, {size: len(c.Partial)}},
+	})
+	b.positions = append(b.positions, c.Positions)
+	b.payloads[deltas].add(c.Delta)
+	b.payloads[partials].add(c.Partial)
+	return nil
+}
+
+// finish returns the segment. The builder is of no use afterwards.
+func (b *segmentBuilder) finish(meta SegmentMeta) (Segment, error) {
+	x := &segmentIndex{meta: meta, slices: b.slices}
+	data := []byte(segmentMagic)
+	for i := range b.payloads {
+		data = b.payloads[i].appendTo(data)
+		x.frames[i] = b.payloads[i].frames
+	}
+	b.namePositions(x)
+	footer := len(data)
+	raw := x.append(nil)
+	if len(raw) > maxIndex {
+		return Segment{}, fmt.Errorf("the index of segment %s has %d bytes, over the limit of %d", meta.ID, len(raw), maxIndex)
+	}
+	data = b.zstd.EncodeAll(raw, data)
+	data = binary.LittleEndian.AppendUint32(data, uint32(len(data)-footer))
+	data = binary.LittleEndian.AppendUint32(data, segmentFormat)
+	data = append(data, segmentMagic...)
+	return Segment{Ref: x.ref(data, footer), Data: data}, nil
+}
+
+// namePositions fills in the table of names and the positions that refer to it.
+func (b *segmentBuilder) namePositions(x *segmentIndex) {
+	places := map[string]uint64{}
+	for _, p := range b.positions {
+		for name := range p {
+			places[name] = 0
+		}
+	}
+	x.names = slices.Sorted(maps.Keys(places))
+	for i, name := range x.names {
+		places[name] = uint64(i)
+	}
+	for i, p := range b.positions {
+		for name, at := range p {
+			x.slices[i].positions = append(x.slices[i].positions, indexPosition{name: places[name], at: at})
+		}
+		slices.SortFunc(x.slices[i].positions, func(a, b indexPosition) int { return cmp.Compare(a.name, b.name) })
+	}
+}
+
+// ref is the reference to the encoded segment whose footer begins there.
+func (x *segmentIndex) ref(data []byte, footer int) SegmentRef {
+	r := SegmentRef{
+		Epoch: x.meta.Epoch, Instance: x.meta.Writer.Instance, ID: x.meta.ID,
+		Size: int64(len(data)), Footer: sha256.Sum256(data[footer:]),
+		From: x.from(), Through: x.meta.Through,
+	}
+	for i := range x.slices {
+		if s := &x.slices[i]; s.needed() {
+			r.Vnodes.Add(s.Vnode)
+			r.Entries += int64(s.Entries)
+		}
+	}
+	for _, f := range x.frames[deltas] {
+		r.Live += int64(f.stored)
+	}
+	return r
+}
+
+// frameWriter packs bytes into frames and compresses them beside its caller. Slots bounds the frames in work.
+type frameWriter struct {
+	zstd   *zstd.Encoder
+	slots  chan struct{}
+	open   []byte
+	count  int // of slices in open
+	frames []frameInfo
+	stored []*storedFrame
+	busy   sync.WaitGroup
+}
+
+// storedFrame is a frame once it is compressed.
+type storedFrame struct {
+	data   []byte
+	digest Digest
+}
+
+// add takes the bytes of the next slice.
+func (w *frameWriter) add(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	if len(w.open) > 0 && len(w.open)+len(p) > frameTarget {
+		w.flush()
+	}
+	w.count++
+	if len(w.open) == 0 && len(p) >= frameTarget {
+		w.open = p[:len(p):len(p)]
+		w.flush()
+		return
+	}
+	w.open = append(w.open, p...)
+}
+
+// flush ends the open frame.
+func (w *frameWriter) flush() {
+	if len(w.open) == 0 {
+		return
+	}
+	raw, stored := w.open, new(storedFrame)
+	w.frames = append(w.frames, frameInfo{raw: len(raw), slices: w.count})
+	w.stored = append(w.stored, stored)
+	w.open, w.count = nil, 0
+	w.slots <- struct{}{}
+	w.busy.Go(func() {
+		stored.data = w.zstd.EncodeAll(raw, nil)
+		stored.digest = sha256.Sum256(stored.data)
+		<-w.slots
+	})
+}
+
+// appendTo ends the open frame, appends all to the segment and fills in where they are.
+func (w *frameWriter) appendTo(data []byte) []byte {
+	w.flush()
+	w.busy.Wait()
+	size := 0
+	for _, p := range w.stored {
+		size += len(p.data)
+	}
+	data = slices.Grow(data, size)
+	for i, p := range w.stored {
+		f := &w.frames[i]
+		f.offset, f.stored, f.digest = int64(len(data)), len(p.data), p.digest
+		data = append(data, p.data...)
+	}
+	return data
+}
