@@ -14,13 +14,13 @@ import (
 type shape uint8
 
 const (
-	inProcess shape = 1 << iota
-	local
-	static  // object_store with static discovery
-	dynamic // object_store with dynamic discovery
+	shapeInProcess shape = 1 << iota
+	shapeLocal
+	shapeStatic  // object_store with static discovery
+	shapeDynamic // object_store with dynamic discovery
 
-	objectStore = static | dynamic
-	everywhere  = inProcess | local | objectStore
+	shapeObjectStore = shapeStatic | shapeDynamic
+	shapeEverywhere  = shapeInProcess | shapeLocal | shapeObjectStore
 )
 
 // configKey is a key of the file and a field of the struct. Reading, writing, printing, comparing and validating a
@@ -31,7 +31,7 @@ type configKey struct {
 	needs    shape  // that cannot do without it
 	schemes  string // of the store URLs that read it; empty: any
 	min, max int64  // of a number
-	rule     func(string) *fault
+	rule     func(string) *configFault
 	field    func(*Config) any // a pointer to the field
 }
 
@@ -43,48 +43,48 @@ func configKeys() []configKey {
 
 func stateKeys() []configKey {
 	return []configKey{
-		{name: "state.backend", shapes: everywhere, field: func(c *Config) any { return &c.Backend }},
-		{name: "state.discovery", shapes: objectStore, field: func(c *Config) any { return &c.Discovery }},
-		{name: "state.path", shapes: local, needs: local, rule: pathRule, field: func(c *Config) any { return &c.Path }},
-		{name: "state.url", shapes: objectStore, needs: objectStore, rule: urlRule, field: func(c *Config) any { return &c.URL }},
-		{name: "state.instance_id", shapes: local | objectStore, needs: objectStore, rule: nameRule, field: func(c *Config) any { return &c.InstanceID }},
-		{name: "state.vnode_capacity", shapes: everywhere, min: 1, max: vnode.MaxCapacity, field: func(c *Config) any { return &c.VnodeCapacity }},
-		{name: "state.vnodes", shapes: static, field: func(c *Config) any { return &c.Vnodes }},
-		{name: "state.merger_instance", shapes: static, rule: nameRule, field: func(c *Config) any { return &c.MergerInstance }},
-		{name: "state.seed_peers", shapes: objectStore, field: func(c *Config) any { return &c.SeedPeers }},
+		{name: "state.backend", shapes: shapeEverywhere, field: func(c *Config) any { return &c.Backend }},
+		{name: "state.discovery", shapes: shapeObjectStore, field: func(c *Config) any { return &c.Discovery }},
+		{name: "state.path", shapes: shapeLocal, needs: shapeLocal, rule: pathRule, field: func(c *Config) any { return &c.Path }},
+		{name: "state.url", shapes: shapeObjectStore, needs: shapeObjectStore, rule: urlRule, field: func(c *Config) any { return &c.URL }},
+		{name: "state.instance_id", shapes: shapeLocal | shapeObjectStore, needs: shapeObjectStore, rule: nameRule, field: func(c *Config) any { return &c.InstanceID }},
+		{name: "state.vnode_capacity", shapes: shapeEverywhere, min: 1, max: vnode.MaxCapacity, field: func(c *Config) any { return &c.VnodeCapacity }},
+		{name: "state.vnodes", shapes: shapeStatic, field: func(c *Config) any { return &c.Vnodes }},
+		{name: "state.merger_instance", shapes: shapeStatic, rule: nameRule, field: func(c *Config) any { return &c.MergerInstance }},
+		{name: "state.seed_peers", shapes: shapeObjectStore, field: func(c *Config) any { return &c.SeedPeers }},
 	}
 }
 
 func storageKeys() []configKey {
 	return []configKey{
-		{name: "state.storage.endpoint", shapes: objectStore, schemes: "s3 gs azblob", rule: endpointRule, field: func(c *Config) any { return &c.Storage.Endpoint }},
-		{name: "state.storage.region", shapes: objectStore, schemes: "s3", field: func(c *Config) any { return &c.Storage.Region }},
-		{name: "state.storage.path_style", shapes: objectStore, schemes: "s3", field: func(c *Config) any { return &c.Storage.PathStyle }},
-		{name: "state.storage.access_key", shapes: objectStore, schemes: "s3 azblob", field: func(c *Config) any { return &c.Storage.AccessKey }},
-		{name: "state.storage.secret_key", shapes: objectStore, schemes: "s3 azblob", field: func(c *Config) any { return &c.Storage.SecretKey }},
-		{name: "state.storage.session_token", shapes: objectStore, schemes: "s3 azblob", field: func(c *Config) any { return &c.Storage.SessionToken }},
-		{name: "state.storage.credentials", shapes: objectStore, schemes: "gs", field: func(c *Config) any { return &c.Storage.Credentials }},
+		{name: "state.storage.endpoint", shapes: shapeObjectStore, schemes: "s3 gs azblob", rule: endpointRule, field: func(c *Config) any { return &c.Storage.Endpoint }},
+		{name: "state.storage.region", shapes: shapeObjectStore, schemes: "s3", field: func(c *Config) any { return &c.Storage.Region }},
+		{name: "state.storage.path_style", shapes: shapeObjectStore, schemes: "s3", field: func(c *Config) any { return &c.Storage.PathStyle }},
+		{name: "state.storage.access_key", shapes: shapeObjectStore, schemes: "s3 azblob", field: func(c *Config) any { return &c.Storage.AccessKey }},
+		{name: "state.storage.secret_key", shapes: shapeObjectStore, schemes: "s3 azblob", field: func(c *Config) any { return &c.Storage.SecretKey }},
+		{name: "state.storage.session_token", shapes: shapeObjectStore, schemes: "s3 azblob", field: func(c *Config) any { return &c.Storage.SessionToken }},
+		{name: "state.storage.credentials", shapes: shapeObjectStore, schemes: "gs", field: func(c *Config) any { return &c.Storage.Credentials }},
 	}
 }
 
 func clusterKeys() []configKey {
 	return []configKey{
-		{name: "cluster.name", shapes: objectStore, rule: nameRule, field: func(c *Config) any { return &c.Cluster.Name }},
-		{name: "cluster.listen", shapes: objectStore, rule: listenRule, field: func(c *Config) any { return &c.Cluster.Listen }},
-		{name: "cluster.advertise", shapes: objectStore, rule: addressRule, field: func(c *Config) any { return &c.Cluster.Advertise }},
-		{name: "cluster.zone", shapes: objectStore, rule: nameRule, field: func(c *Config) any { return &c.Cluster.Zone }},
-		{name: "cluster.weight", shapes: dynamic, min: 1, max: 1000, field: func(c *Config) any { return &c.Cluster.Weight }},
-		{name: "cluster.balance", shapes: dynamic, field: func(c *Config) any { return &c.Cluster.Balance }},
-		{name: "cluster.insecure", shapes: objectStore, field: func(c *Config) any { return &c.Cluster.Insecure }},
-		{name: "cluster.tls.cert", shapes: objectStore, field: func(c *Config) any { return &c.Cluster.TLS.Cert }},
-		{name: "cluster.tls.key", shapes: objectStore, field: func(c *Config) any { return &c.Cluster.TLS.Key }},
-		{name: "cluster.tls.ca", shapes: objectStore, field: func(c *Config) any { return &c.Cluster.TLS.CA }},
-		{name: "cluster.gossip.listen", shapes: dynamic, rule: listenRule, field: func(c *Config) any { return &c.Cluster.Gossip.Listen }},
-		{name: "cluster.gossip.advertise", shapes: dynamic, rule: addressRule, field: func(c *Config) any { return &c.Cluster.Gossip.Advertise }},
-		{name: "cluster.gossip.key_file", shapes: dynamic, field: func(c *Config) any { return &c.Cluster.Gossip.KeyFile }},
-		{name: "cluster.limits.in_flight", shapes: everywhere, min: minLimit, max: maxLimit, field: func(c *Config) any { return &c.Cluster.Limits.InFlight }},
-		{name: "cluster.limits.history", shapes: everywhere, min: minLimit, max: maxLimit, field: func(c *Config) any { return &c.Cluster.Limits.History }},
-		{name: "cluster.limits.message", shapes: everywhere, min: minLimit, max: maxLimit, field: func(c *Config) any { return &c.Cluster.Limits.Message }},
+		{name: "cluster.name", shapes: shapeObjectStore, rule: nameRule, field: func(c *Config) any { return &c.Cluster.Name }},
+		{name: "cluster.listen", shapes: shapeObjectStore, rule: listenRule, field: func(c *Config) any { return &c.Cluster.Listen }},
+		{name: "cluster.advertise", shapes: shapeObjectStore, rule: addressRule, field: func(c *Config) any { return &c.Cluster.Advertise }},
+		{name: "cluster.zone", shapes: shapeObjectStore, rule: nameRule, field: func(c *Config) any { return &c.Cluster.Zone }},
+		{name: "cluster.weight", shapes: shapeDynamic, min: 1, max: 1000, field: func(c *Config) any { return &c.Cluster.Weight }},
+		{name: "cluster.balance", shapes: shapeDynamic, field: func(c *Config) any { return &c.Cluster.Balance }},
+		{name: "cluster.insecure", shapes: shapeObjectStore, field: func(c *Config) any { return &c.Cluster.Insecure }},
+		{name: "cluster.tls.cert", shapes: shapeObjectStore, field: func(c *Config) any { return &c.Cluster.TLS.Cert }},
+		{name: "cluster.tls.key", shapes: shapeObjectStore, field: func(c *Config) any { return &c.Cluster.TLS.Key }},
+		{name: "cluster.tls.ca", shapes: shapeObjectStore, field: func(c *Config) any { return &c.Cluster.TLS.CA }},
+		{name: "cluster.gossip.listen", shapes: shapeDynamic, rule: listenRule, field: func(c *Config) any { return &c.Cluster.Gossip.Listen }},
+		{name: "cluster.gossip.advertise", shapes: shapeDynamic, rule: addressRule, field: func(c *Config) any { return &c.Cluster.Gossip.Advertise }},
+		{name: "cluster.gossip.key_file", shapes: shapeDynamic, field: func(c *Config) any { return &c.Cluster.Gossip.KeyFile }},
+		{name: "cluster.limits.in_flight", shapes: shapeEverywhere, min: minLimit, max: maxLimit, field: func(c *Config) any { return &c.Cluster.Limits.InFlight }},
+		{name: "cluster.limits.history", shapes: shapeEverywhere, min: minLimit, max: maxLimit, field: func(c *Config) any { return &c.Cluster.Limits.History }},
+		{name: "cluster.limits.message", shapes: shapeEverywhere, min: minLimit, max: maxLimit, field: func(c *Config) any { return &c.Cluster.Limits.Message }},
 	}
 }
 

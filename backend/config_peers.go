@@ -12,52 +12,52 @@ import (
 )
 
 // nameRule is for ids that become part of object names and log lines.
-func nameRule(name string) *fault {
+func nameRule(name string) *configFault {
 	if regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`).MatchString(name) {
 		return nil
 	}
-	return &fault{"is no name", "use 1 to 63 letters, digits, '.', '_' and '-', a letter or digit first"}
+	return &configFault{"is no name", "use 1 to 63 letters, digits, '.', '_' and '-', a letter or digit first"}
 }
 
-func pathRule(path string) *fault {
+func pathRule(path string) *configFault {
 	if !strings.Contains(path, "://") {
 		return nil
 	}
-	return &fault{"is a URL", `set state.backend = "object_store" and state.url, or give a directory`}
+	return &configFault{"is a URL", `set state.backend = "object_store" and state.url, or give a directory`}
 }
 
-func urlRule(raw string) *fault {
+func urlRule(raw string) *configFault {
 	if _, err := splitURL(raw); err != nil {
-		return &fault{"is refused", err.Error()}
+		return &configFault{"is refused", err.Error()}
 	}
 	return nil
 }
 
-func endpointRule(raw string) *fault {
+func endpointRule(raw string) *configFault {
 	u, err := url.Parse(raw)
 	if err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == "" {
 		return nil
 	}
-	return &fault{"is no base URL of a server", "write http://host:port or https://host, credentials go to the keys of [state.storage]"}
+	return &configFault{"is no base URL of a server", "write http://host:port or https://host, credentials go to the keys of [state.storage]"}
 }
 
 // addressRule is for an address that another instance dials.
-func addressRule(address string) *fault {
+func addressRule(address string) *configFault {
 	const remedy = `write "host:port" with a host that the others can dial and a port from 1 to 65535`
 	host, port, ok := splitAddress(address)
 	switch {
 	case !ok || port == 0:
-		return &fault{"is not host:port", remedy}
+		return &configFault{"is not host:port", remedy}
 	case unspecified(host):
-		return &fault{"names no single host", remedy}
+		return &configFault{"names no single host", remedy}
 	}
 	return nil
 }
 
 // listenRule is for an address of this instance: the host may be all interfaces, the port any free one.
-func listenRule(address string) *fault {
+func listenRule(address string) *configFault {
 	if _, _, ok := splitAddress(address); !ok {
-		return &fault{"is not host:port", `write "host:port", ":port" for all interfaces, port 0 for any free one`}
+		return &configFault{"is not host:port", `write "host:port", ":port" for all interfaces, port 0 for any free one`}
 	}
 	return nil
 }
@@ -86,8 +86,8 @@ func isLoopback(address string) bool {
 }
 
 // seeds judges the list of peers: addresses alone with dynamic discovery, members with static.
-func (ch *check) seeds() {
-	if !ch.applies("state.seed_peers") {
+func (ch *configCheck) seeds() {
+	if !ch.applies("state.seed_peers") || ch.wrong["state.discovery"] {
 		return
 	}
 	isDynamic := ch.config.Discovery == DiscoveryDynamic
@@ -112,12 +112,12 @@ func (ch *check) seeds() {
 	}
 }
 
-func seedFault(id, address string, hasID, isDynamic bool) *fault {
+func seedFault(id, address string, hasID, isDynamic bool) *configFault {
 	switch {
 	case isDynamic && hasID:
-		return &fault{`is not host:port, as state.discovery = "dynamic" wants it`, "leave the id out: members tell theirs"}
+		return &configFault{`is not host:port, as state.discovery = "dynamic" wants it`, "leave the id out: members tell theirs"}
 	case !isDynamic && !hasID:
-		return &fault{`is not id=host:port, as state.discovery = "static" wants it`, "put the member's instance_id before it"}
+		return &configFault{`is not id=host:port, as state.discovery = "static" wants it`, "put the member's instance_id before it"}
 	}
 	if hasID {
 		if f := nameRule(id); f != nil {
@@ -127,19 +127,19 @@ func seedFault(id, address string, hasID, isDynamic bool) *fault {
 	return addressRule(address)
 }
 
-func (ch *check) seedTwice(seed, other string) {
-	ch.add("state.seed_peers", literal(seed), &fault{fmt.Sprintf("clashes with %q", other), "list each member once, with an id and an address of its own"})
+func (ch *configCheck) seedTwice(seed, other string) {
+	ch.add("state.seed_peers", literal(seed), &configFault{fmt.Sprintf("clashes with %q", other), "list each member once, with an id and an address of its own"})
 }
 
 // self lets all members share one list, as long as it says the truth about this one.
-func (ch *check) self(seed, address string) {
+func (ch *configCheck) self(seed, address string) {
 	cluster := ch.config.Cluster.WithDefaults()
 	key, own := "cluster.listen", cluster.Listen
 	if cluster.Advertise != "" {
 		key, own = "cluster.advertise", cluster.Advertise
 	}
 	if own != address {
-		ch.add("state.seed_peers", literal(seed), &fault{
+		ch.add("state.seed_peers", literal(seed), &configFault{
 			fmt.Sprintf("is this instance, but %s = %q", key, own),
 			fmt.Sprintf("remove it, or set cluster.advertise = %q", address),
 		})
@@ -147,18 +147,18 @@ func (ch *check) self(seed, address string) {
 }
 
 // reachable: with dynamic discovery the others learn this instance's address from itself.
-func (ch *check) reachable() {
+func (ch *configCheck) reachable() {
 	c := &ch.config.Cluster
-	if ch.shape() != dynamic || !ch.applies("cluster.listen") || c.Advertise != "" {
+	if ch.shape() != shapeDynamic || !ch.applies("cluster.listen") || c.Advertise != "" {
 		return
 	}
 	if host, _, _ := splitAddress(c.Listen); unspecified(host) {
-		ch.add("cluster.advertise", "", &fault{fmt.Sprintf("is missing with cluster.listen = %q", c.Listen), "set it to an address that the others can dial"})
+		ch.add("cluster.advertise", "", &configFault{fmt.Sprintf("is missing with cluster.listen = %q", c.Listen), "set it to an address that the others can dial"})
 	}
 }
 
-func (ch *check) tls() {
-	if ch.shape()&objectStore == 0 {
+func (ch *configCheck) tls() {
+	if ch.shape()&shapeObjectStore == 0 {
 		return
 	}
 	files := ch.config.Cluster.TLS
@@ -179,7 +179,7 @@ func (ch *check) tls() {
 }
 
 // strangers asks for TLS and a gossip key where the network could hold somebody else (I12).
-func (ch *check) strangers() {
+func (ch *configCheck) strangers() {
 	c := &ch.config
 	if c.Cluster.Insecure || ch.wrong["cluster.insecure"] {
 		return
@@ -193,7 +193,7 @@ func (ch *check) strangers() {
 }
 
 // offLoopback returns the first address off loopback: of the two keys, or of the seeds if they are of that discovery.
-func (ch *check) offLoopback(listen, advertise string, seeds Discovery) (key, address string) {
+func (ch *configCheck) offLoopback(listen, advertise string, seeds Discovery) (key, address string) {
 	for _, k := range clusterKeys() {
 		if k.name != listen && k.name != advertise || !ch.applies(k.name) {
 			continue

@@ -35,7 +35,7 @@ func Parse(data []byte) (Config, error) {
 	if err := toml.Unmarshal(data, &doc); err != nil {
 		return Config{}, syntaxError(err)
 	}
-	r := reader{keys: map[string]configKey{}, tables: map[string]bool{}}
+	r := configReader{keys: map[string]configKey{}, tables: map[string]bool{}}
 	for _, k := range configKeys() {
 		r.keys[k.name] = k
 		for i, b := range k.name {
@@ -64,14 +64,14 @@ func syntaxError(err error) error {
 	return fmt.Errorf("line %d, near key %q: %s", parse.Position.Line, parse.LastKey, want)
 }
 
-// reader fills the config that its check then validates.
-type reader struct {
+// configReader fills the config that its check then validates.
+type configReader struct {
 	keys   map[string]configKey
 	tables map[string]bool
-	check  check
+	check  configCheck
 }
 
-func (r *reader) table(prefix string, doc map[string]any) {
+func (r *configReader) table(prefix string, doc map[string]any) {
 	for _, name := range slices.Sorted(maps.Keys(doc)) {
 		full := prefix + name
 		k, isKey := r.keys[full]
@@ -82,7 +82,7 @@ func (r *reader) table(prefix string, doc map[string]any) {
 		case isKey:
 			r.set(k, doc[name])
 		case !isTable:
-			r.check.add(full, "", &fault{"is a value", "write it as a table, [" + full + "]"})
+			r.check.add(full, "", &configFault{"is a value", "write it as a table, [" + full + "]"})
 		default:
 			r.table(full+".", inner)
 		}
@@ -90,24 +90,24 @@ func (r *reader) table(prefix string, doc map[string]any) {
 }
 
 // unknown does not show the value: under a misspelt key it may be a secret.
-func (r *reader) unknown(name string) {
+func (r *configReader) unknown(name string) {
 	remedy := "remove it"
 	if near := nearest(name, slices.Collect(maps.Keys(r.keys))); near != "" {
 		remedy = "remove it, or did you mean " + near + "?"
 	}
-	r.check.add(name, "", &fault{"is not a key of this configuration", remedy})
+	r.check.add(name, "", &configFault{"is not a key of this configuration", remedy})
 }
 
-func (r *reader) set(k configKey, v any) {
+func (r *configReader) set(k configKey, v any) {
 	r.check.file[k.name] = true
-	if err := decode(k.field(&r.check.config), v); err != nil {
-		r.check.add(k.name, "", &fault{err.Error(), "correct it"})
+	if err := decodeValue(k.field(&r.check.config), v); err != nil {
+		r.check.add(k.name, "", &configFault{err.Error(), "correct it"})
 		r.check.wrong[k.name] = true
 	}
 }
 
-// decode stores a TOML value in a field. Its errors begin with a verb and show no value that may be a secret.
-func decode(field, v any) error {
+// decodeValue stores a TOML value in a field. Its errors begin with a verb and show no value that may be a secret.
+func decodeValue(field, v any) error {
 	switch p := field.(type) {
 	case *string:
 		return assign(p, v, "a string")
@@ -256,18 +256,17 @@ func (k configKey) stored(c *Config) (any, error) {
 	}
 }
 
-// nearest returns the known key of the same last name, else the one at most two edits away; "" if there is none.
+// nearest returns the known key that takes the fewest edits, of those with the same last name or at most two edits away;
+// "" if there is none.
 func nearest(name string, known []string) string {
 	slices.Sort(known)
-	best, at := "", 3
+	best, at := "", math.MaxInt
 	for _, k := range known {
-		if k[strings.LastIndexByte(k, '.')+1:] == name[strings.LastIndexByte(name, '.')+1:] {
-			return k
-		}
-		if len(name) > len(k)+2 || len(k) > len(name)+2 {
+		sameLast := k[strings.LastIndexByte(k, '.'):] == name[max(0, strings.LastIndexByte(name, '.')):]
+		if !sameLast && (len(name) > len(k)+2 || len(k) > len(name)+2) {
 			continue
 		}
-		if d := editDistance(name, k); d < at {
+		if d := editDistance(name, k); d < at && (sameLast || d <= 2) {
 			best, at = k, d
 		}
 	}

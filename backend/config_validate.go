@@ -25,34 +25,34 @@ func (e *ConfigError) Error() string {
 	return fmt.Sprintf("%s = %s %s: %s", e.Key, e.Value, e.Problem, e.Remedy)
 }
 
-// fault is a ConfigError without its key.
-type fault struct {
+// configFault is a ConfigError without its key.
+type configFault struct {
 	problem, remedy string
 }
 
 // Validate returns everything that is wrong with c, each as a [*ConfigError], joined.
 func (c Config) Validate() error {
-	ch := check{config: c, wrong: map[string]bool{}}
+	ch := configCheck{config: c, wrong: map[string]bool{}}
 	ch.run()
 	return errors.Join(ch.errs...)
 }
 
-// check collects what is wrong with a config.
-type check struct {
+// configCheck collects what is wrong with a config.
+type configCheck struct {
 	config Config
 	file   map[string]bool // the keys that the file gives; nil if the config comes from no file
 	wrong  map[string]bool // the keys with a fault: rules over several keys leave them alone
 	errs   []error
 }
 
-func (ch *check) add(key, value string, f *fault) {
+func (ch *configCheck) add(key, value string, f *configFault) {
 	if f != nil {
 		ch.wrong[key] = true
 		ch.errs = append(ch.errs, &ConfigError{key, value, f.problem, f.remedy})
 	}
 }
 
-func (ch *check) run() {
+func (ch *configCheck) run() {
 	for _, k := range configKeys() {
 		if !ch.wrong[k.name] {
 			ch.add(k.name, ch.value(k), ch.key(k))
@@ -68,9 +68,9 @@ func (ch *check) run() {
 	ch.limits()
 }
 
-func (ch *check) given(k configKey) bool { return ch.file[k.name] || !k.isZero(&ch.config) }
+func (ch *configCheck) given(k configKey) bool { return ch.file[k.name] || !k.isZero(&ch.config) }
 
-func (ch *check) value(k configKey) string {
+func (ch *configCheck) value(k configKey) string {
 	if !ch.given(k) {
 		return ""
 	}
@@ -78,26 +78,26 @@ func (ch *check) value(k configKey) string {
 }
 
 // shape returns the shapes that the config may mean: one, unless backend or discovery is wrong.
-func (ch *check) shape() shape {
+func (ch *configCheck) shape() shape {
 	c := &ch.config
 	switch {
 	case ch.wrong["state.backend"]:
-		return everywhere
+		return shapeEverywhere
 	case c.Backend == KindInProcess:
-		return inProcess
+		return shapeInProcess
 	case c.Backend == KindLocal:
-		return local
+		return shapeLocal
 	case ch.wrong["state.discovery"]:
-		return objectStore
+		return shapeObjectStore
 	case c.Discovery == DiscoveryStatic:
-		return static
+		return shapeStatic
 	default:
-		return dynamic
+		return shapeDynamic
 	}
 }
 
 // applies reports whether the config gives the key, means it, and nothing is wrong with it so far.
-func (ch *check) applies(name string) bool {
+func (ch *configCheck) applies(name string) bool {
 	for _, k := range configKeys() {
 		if k.name == name {
 			return !ch.wrong[name] && ch.given(k) && k.shapes&ch.shape() != 0
@@ -107,13 +107,13 @@ func (ch *check) applies(name string) bool {
 }
 
 // key judges one key on its own.
-func (ch *check) key(k configKey) *fault {
+func (ch *configCheck) key(k configKey) *configFault {
 	c, now := &ch.config, ch.shape()
 	switch {
 	case !k.isKnown(c):
-		return &fault{"is unknown", "use one of the constants"}
+		return &configFault{"is unknown", "use one of the constants"}
 	case k.isZero(c) && now&^k.needs == 0:
-		return &fault{fmt.Sprintf("is missing with state.backend = %q", c.Backend), "set it"}
+		return &configFault{fmt.Sprintf("is missing with state.backend = %q", c.Backend), "set it"}
 	case !ch.given(k):
 		return nil
 	case k.shapes&now == 0:
@@ -126,33 +126,33 @@ func (ch *check) key(k configKey) *fault {
 }
 
 // misplaced says which key makes k one that nothing reads.
-func (ch *check) misplaced(k configKey) *fault {
+func (ch *configCheck) misplaced(k configKey) *configFault {
 	c := &ch.config
-	if ch.shape()&objectStore != 0 && k.shapes&objectStore != 0 {
+	if ch.shape()&shapeObjectStore != 0 && k.shapes&shapeObjectStore != 0 {
 		other := DiscoveryStatic
-		if k.shapes&dynamic != 0 {
+		if k.shapes&shapeDynamic != 0 {
 			other = DiscoveryDynamic
 		}
-		return &fault{
+		return &configFault{
 			fmt.Sprintf("does not go with state.discovery = %q", c.Discovery),
 			fmt.Sprintf("remove it, or set state.discovery = %q", other),
 		}
 	}
 	var homes []string
-	for kind, s := range []shape{KindInProcess: inProcess, KindLocal: local, KindObjectStore: objectStore} {
+	for kind, s := range []shape{KindInProcess: shapeInProcess, KindLocal: shapeLocal, KindObjectStore: shapeObjectStore} {
 		if k.shapes&s != 0 {
 			homes = append(homes, fmt.Sprintf("state.backend = %q", Kind(kind)))
 		}
 	}
-	return &fault{
+	return &configFault{
 		fmt.Sprintf("does not go with state.backend = %q", c.Backend),
 		"remove it, or set " + strings.Join(homes, " or "),
 	}
 }
 
-func (ch *check) wrongScheme(k configKey) *fault {
+func (ch *configCheck) wrongScheme(k configKey) *configFault {
 	u, err := splitURL(ch.config.URL)
-	if k.schemes == "" || err != nil || ch.shape()&objectStore == 0 {
+	if k.schemes == "" || err != nil || ch.shape()&shapeObjectStore == 0 {
 		return nil
 	}
 	for s := range strings.FieldsSeq(k.schemes) {
@@ -160,7 +160,7 @@ func (ch *check) wrongScheme(k configKey) *fault {
 			return nil
 		}
 	}
-	return &fault{
+	return &configFault{
 		fmt.Sprintf("does not go with state.url = %q", RedactURL(ch.config.URL)),
 		"remove it: it is for " + strings.ReplaceAll(k.schemes, " ", ", ") + " only",
 	}
@@ -181,16 +181,16 @@ func (k configKey) isKnown(c *Config) bool {
 }
 
 // valueFault judges a value that is given.
-func (k configKey) valueFault(c *Config) *fault {
+func (k configKey) valueFault(c *Config) *configFault {
 	v := reflect.ValueOf(k.field(c)).Elem()
 	if k.max > 0 && (v.Int() < k.min || v.Int() > k.max) {
-		return &fault{fmt.Sprintf("is out of range %d to %d", k.min, k.max), "choose a value in it, or leave the key out for the default"}
+		return &configFault{fmt.Sprintf("is out of range %d to %d", k.min, k.max), "choose a value in it, or leave the key out for the default"}
 	}
 	if v.Kind() != reflect.String {
 		return nil
 	}
 	if !utf8.ValidString(v.String()) || strings.ContainsFunc(v.String(), unicode.IsControl) {
-		return &fault{"holds control characters or is not UTF-8", "use printable text"}
+		return &configFault{"holds control characters or is not UTF-8", "use printable text"}
 	}
 	if k.rule == nil || v.String() == "" {
 		return nil
@@ -198,16 +198,16 @@ func (k configKey) valueFault(c *Config) *fault {
 	return k.rule(v.String())
 }
 
-func (ch *check) vnodes() {
+func (ch *configCheck) vnodes() {
 	if !ch.applies("state.vnodes") || ch.wrong["state.vnode_capacity"] {
 		return
 	}
 	ch.config.Vnodes.check(ch.config.Capacity(), func(r VnodeRange, problem string) {
-		ch.add("state.vnodes", literal(VnodeList{r}.encode()), &fault{problem, "correct or remove it"})
+		ch.add("state.vnodes", literal(VnodeList{r}.encode()), &configFault{problem, "correct or remove it"})
 	})
 }
 
-func (ch *check) merger() {
+func (ch *configCheck) merger() {
 	c := &ch.config
 	if !ch.applies("state.merger_instance") || !ch.applies("state.instance_id") || ch.wrong["state.seed_peers"] {
 		return
@@ -222,16 +222,16 @@ func (ch *check) merger() {
 			return
 		}
 	}
-	ch.add("state.merger_instance", literal(c.MergerInstance), &fault{
+	ch.add("state.merger_instance", literal(c.MergerInstance), &configFault{
 		fmt.Sprintf("is not a member: state.instance_id = %q, state.seed_peers = %s", c.InstanceID, literal(anySlice(c.SeedPeers))),
 		"name this instance or one of the seed peers",
 	})
 }
 
 // store finds what the URL and [state.storage] say twice, and half of a pair.
-func (ch *check) store() {
+func (ch *configCheck) store() {
 	u, err := splitURL(ch.config.URL)
-	if err != nil || ch.shape()&objectStore == 0 {
+	if err != nil || ch.shape()&shapeObjectStore == 0 {
 		return
 	}
 	twice := map[string]string{
@@ -239,7 +239,7 @@ func (ch *check) store() {
 	}
 	for _, k := range storageKeys() {
 		if param := twice[k.name]; param != "" && ch.applies(k.name) && u.Query.Has(param) {
-			ch.add(k.name, ch.value(k), &fault{
+			ch.add(k.name, ch.value(k), &configFault{
 				fmt.Sprintf("is also said by state.url = %q", RedactURL(ch.config.URL)), "remove one of them",
 			})
 		}
@@ -254,13 +254,13 @@ func (ch *check) store() {
 	}
 }
 
-func (ch *check) missing(key, with, value, remedy string) {
+func (ch *configCheck) missing(key, with, value, remedy string) {
 	if !ch.wrong[key] {
-		ch.add(key, "", &fault{fmt.Sprintf("is missing with %s = %q", with, value), remedy})
+		ch.add(key, "", &configFault{fmt.Sprintf("is missing with %s = %q", with, value), remedy})
 	}
 }
 
-func (ch *check) limits() {
+func (ch *configCheck) limits() {
 	l := ch.config.Cluster.Limits
 	for _, key := range []string{"cluster.limits.message", "cluster.limits.in_flight"} {
 		if ch.wrong[key] {
@@ -268,7 +268,7 @@ func (ch *check) limits() {
 		}
 	}
 	if full := l.WithDefaults(); full.Message > full.InFlight {
-		ch.add("cluster.limits.message", literal(full.Message.String()), &fault{
+		ch.add("cluster.limits.message", literal(full.Message.String()), &configFault{
 			fmt.Sprintf("is more than cluster.limits.in_flight = %q", full.InFlight), "no message could be sent: raise in_flight or lower message",
 		})
 	}

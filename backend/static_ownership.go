@@ -57,7 +57,7 @@ func ResolveClaims(capacity int, claims []Claim) (Ownership, error) {
 	if capacity < 1 || capacity > vnode.MaxCapacity {
 		return Ownership{}, &OwnershipError{Problem: fmt.Sprintf("vnode_capacity = %d is out of range 1 to %d", capacity, vnode.MaxCapacity)}
 	}
-	r := resolver{
+	r := claimResolver{
 		claims: claims,
 		owners: slices.Repeat([]int{vnode.Unowned}, capacity),
 		shared: map[[2]int]VnodeList{},
@@ -80,18 +80,18 @@ func ResolveClaims(capacity int, claims []Claim) (Ownership, error) {
 	return Ownership{Members: r.names(), Owners: r.owners, Merger: merger}, nil
 }
 
-type resolver struct {
+type claimResolver struct {
 	claims []Claim // by instance
 	owners []int
 	shared map[[2]int]VnodeList // the vnodes that two claims both list
 	errs   []error
 }
 
-func (r *resolver) report(problem string, about VnodeList, claimants ...string) {
+func (r *claimResolver) report(problem string, about VnodeList, claimants ...string) {
 	r.errs = append(r.errs, &OwnershipError{problem, claimants, about.normal()})
 }
 
-func (r *resolver) names() []string {
+func (r *claimResolver) names() []string {
 	names := make([]string, len(r.claims))
 	for i, c := range r.claims {
 		names[i] = c.Instance
@@ -99,7 +99,7 @@ func (r *resolver) names() []string {
 	return names
 }
 
-func (r *resolver) checkMembers() {
+func (r *claimResolver) checkMembers() {
 	if len(r.claims) == 0 {
 		r.report("there is no member", nil)
 	}
@@ -111,7 +111,7 @@ func (r *resolver) checkMembers() {
 }
 
 // findRest returns the one claim that omits the list; -1 if none does.
-func (r *resolver) findRest() int {
+func (r *claimResolver) findRest() int {
 	rest := -1
 	var omit []string
 	for i, c := range r.claims {
@@ -126,7 +126,7 @@ func (r *resolver) findRest() int {
 	return rest
 }
 
-func (r *resolver) take(claim int, list VnodeList) {
+func (r *claimResolver) take(claim int, list VnodeList) {
 	list.check(len(r.owners), func(bad VnodeRange, problem string) {
 		r.report(problem, nil, fmt.Sprintf("%s lists %s", r.claims[claim].Instance, bad))
 	})
@@ -142,7 +142,7 @@ func (r *resolver) take(claim int, list VnodeList) {
 	}
 }
 
-func (r *resolver) reportShared() {
+func (r *claimResolver) reportShared() {
 	for a := range r.claims {
 		for b := range r.claims {
 			if list := r.shared[[2]int{a, b}]; len(list) > 0 {
@@ -153,7 +153,7 @@ func (r *resolver) reportShared() {
 }
 
 // fill gives the rest to the member that omits the list; without one it must be empty.
-func (r *resolver) fill(rest int) {
+func (r *claimResolver) fill(rest int) {
 	var gap VnodeList
 	for v, owner := range r.owners {
 		switch {
@@ -169,7 +169,7 @@ func (r *resolver) fill(rest int) {
 	}
 }
 
-func (r *resolver) merger() int {
+func (r *claimResolver) merger() int {
 	named := -1
 	var who []string
 	for _, c := range r.claims {

@@ -77,6 +77,7 @@ func splitURL(raw string) (StoreURL, error) {
 	if !found || name == "" {
 		return StoreURL{}, fmt.Errorf("%w: begin with file:// mem:// s3:// gs:// or azblob://", ErrNoScheme)
 	}
+	name = strings.ToLower(name)
 	known, found := schemes()[name]
 	if !found {
 		return StoreURL{}, fmt.Errorf("%w: want file, mem, s3, gs or azblob", ErrUnknownScheme)
@@ -112,6 +113,9 @@ func checkParts(u *url.URL, known scheme) error {
 			return fmt.Errorf("%w: %s:// takes no parameters but [%s]: endpoint and credentials go to [state.storage], a ? in a path is %%3F",
 				ErrURL, u.Scheme, strings.Join(known.params, " "))
 		}
+	}
+	if e := query.Get("endpoint"); e != "" && endpointRule(e) != nil {
+		return fmt.Errorf("%w: its endpoint is no base URL of a server: credentials go to [state.storage]", ErrURL)
 	}
 	return checkPath(u.Path)
 }
