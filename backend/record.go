@@ -39,6 +39,8 @@ type Record struct {
 
 	Floor Floor
 	Pins  []Pin // by name
+
+	digest Digest // of its own object, once it was read or created: the Prev of the next
 }
 
 // Identity is what makes a store this store. Every record repeats it.
@@ -123,10 +125,11 @@ func (r *Record) GenerationOf(name string) uint64 {
 }
 
 // Next copies the record as the base of its successor: next sequence, a new nonce, the given writer.
-// Prev is filled in by the ledger, which knows the digest of the object.
+// Only what follows a record that the ledger read or created can be created in turn: it names the digest of its object.
 func (r *Record) Next(writer vnode.Member, now time.Time) *Record {
 	n := *r
-	n.Seq, n.Prev, n.Nonce, n.Writer, n.Time = r.Seq+1, Digest{}, uuid.New(), writer, now
+	n.Seq, n.Prev, n.Nonce, n.Writer, n.Time = r.Seq+1, r.digest, uuid.New(), writer, now
+	n.digest = Digest{}
 	n.Assignment = r.Assignment.Clone()
 	n.Tips = append([]vnode.SliceID(nil), r.Tips...)
 	n.Segments = append([]SegmentRef(nil), r.Segments...)

@@ -1,0 +1,108 @@
+package backend
+
+import (
+	"fmt"
+
+	"github.com/klauspost/compress/zstd"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/sheaf-go/sheaf/backend/recordpb"
+)
+
+const recordMagic = "SHEAFREC"
+
+// maxRecord bounds the body of a record, uncompressed, in bytes. What it bounds in turn: pins, and segments that wait
+// for a compaction.
+const maxRecord = 16 << 20
+
+// recordCodec turns records into objects and back. It is safe for concurrent use.
+type recordCodec struct {
+	zip   *zstd.Encoder
+	unzip *zstd.Decoder
+}
+
+// newRecordCodec makes a codec that starts no goroutine and needs no closing.
+func newRecordCodec() (*recordCodec, error) {
+	zip, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true))
+	if err != nil {
+		return nil, fmt.Errorf("open record encoder: %w", err)
+	}
+	unzip, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxRecord), zstd.WithDecoderLowmem(true))
+	if err != nil {
+		return nil, fmt.Errorf("open record decoder: %w", err)
+	}
+	return &recordCodec{zip: zip, unzip: unzip}, nil
+}
+
+// encode returns the object of a record and its digest. Equal records give equal bytes.
+func (c *recordCodec) encode(r *Record) ([]byte, Digest, error) {
+	if r.Identity.Format != ledgerFormat {
+		return nil, Digest{}, fmt.Errorf("encode record %d: format %d, this release writes %d", r.Seq, r.Identity.Format, ledgerFormat)
+	}
+	if reason := r.check(); reason != "" {
+		return nil, Digest{}, fmt.Errorf("encode record %d: %s", r.Seq, reason)
+	}
+	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(packRecord(r))
+	if err != nil {
+		return nil, Digest{}, fmt.Errorf("encode record %d: %w", r.Seq, err)
+	}
+	if len(body) > maxRecord {
+		return nil, Digest{}, fmt.Errorf("encode record %d: %d bytes, the bound is %d: it names %d segments and %d pins", r.Seq, len(body), maxRecord, len(r.Segments), len(r.Pins))
+	}
+	data, sum := closeFrame(c.zip.EncodeAll(body, openFrame(recordMagic, r.Identity.Format, len(body)/2)))
+	return data, sum, nil
+}
+
+// decode reads the object of the record with that sequence number. It fails with a [CorruptError] or a [FormatError].
+func (c *recordCodec) decode(seq uint64, data []byte) (*Record, error) {
+	key := recordKey(seq)
+	body, version, sum, err := readFrame(key, recordMagic, data)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := c.unzip.DecodeAll(body, nil)
+	if err != nil {
+		return nil, corrupt(key, "its body: %v", err)
+	}
+	var m recordpb.Record
+	if err := proto.Unmarshal(plain, &m); err != nil {
+		return nil, corrupt(key, "its body: %v", err)
+	}
+	if hasUnknown(m.ProtoReflect()) {
+		return nil, corrupt(key, "it has a field that format %d does not know", version)
+	}
+	r, err := unpackRecord(&m, version)
+	if err != nil {
+		return nil, corrupt(key, "%v", err)
+	}
+	if r.Seq != seq {
+		return nil, corrupt(key, "it holds record %d", r.Seq)
+	}
+	if reason := r.check(); reason != "" {
+		return nil, corrupt(key, "%s", reason)
+	}
+	r.digest = sum
+	return r, nil
+}
+
+// hasUnknown reports whether a message, or one within it, has fields that the schema does not name.
+func hasUnknown(m protoreflect.Message) bool {
+	if len(m.GetUnknown()) > 0 {
+		return true
+	}
+	found := false
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case f.Kind() != protoreflect.MessageKind:
+		case f.IsList():
+			for i := range v.List().Len() {
+				found = found || hasUnknown(v.List().Get(i).Message())
+			}
+		default:
+			found = hasUnknown(v.Message())
+		}
+		return !found
+	})
+	return found
+}
