@@ -81,7 +81,7 @@ func takeCaptures(e vnode.Epoch, captures []SealedCapture) ([]SegmentRef, []vnod
 // dropUnneeded forgets the segments that no chain and no emission of the newest epoch needs.
 func (r *Record) dropUnneeded() {
 	r.Segments = slices.DeleteFunc(r.Segments, func(s SegmentRef) bool {
-		return len(s.Vnodes) == 0 && s.Through < r.Epoch
+		return s.Vnodes.Len() == 0 && s.Through < r.Epoch
 	})
 }
 
@@ -123,7 +123,7 @@ func ApplyFold(rec *Record, sealed vnode.Epoch, f *Fold) bool {
 	for i, run := range f.Runs {
 		rec.Segments[places[i]].release(run)
 	}
-	if len(f.Ref.Vnodes) > 0 {
+	if f.Ref.Vnodes.Len() > 0 {
 		ref := f.Ref
 		ref.Vnodes = ref.Vnodes.Clone()
 		rec.Segments = append(rec.Segments, ref)

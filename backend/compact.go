@@ -1,0 +1,291 @@
+package backend
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/sheaf-go/sheaf/vnode"
+)
+
+// Compaction keeps chains short and the store small, beside the vnodes, which only ever write what changed. It folds
+// when one of three bounds is passed, and then enough that the work is paid for by what was written since the last:
+//
+//   - the deltas outweigh half of the bases, in bytes or in entries: everything is folded. So all slices take at most
+//     one and a half times the bases, and since at most half of the bases' entries can be replaced or deleted, twice
+//     the live state, if its values are of one size;
+//   - what is dead in the segments (partials, slices folded elsewhere) outweighs what is live: everything is folded;
+//   - the deltas are as many as a chain may have: from the oldest on that weighs less than all newer ones together.
+//
+// The first two wait until there is more than [CompactionPolicy.Slack] to win.
+
+// CompactionPolicy bounds what compaction lets grow.
+type CompactionPolicy struct {
+	MaxChain int   // segments in a chain; default 12, at least 3
+	Slack    int64 // bytes that may be wasted without a fold; default 256 KiB
+}
+
+func (p CompactionPolicy) withDefaults() CompactionPolicy {
+	if p.MaxChain == 0 {
+		p.MaxChain = 12
+	}
+	if p.Slack == 0 {
+		p.Slack = 256 << 10
+	}
+	p.MaxChain = max(p.MaxChain, 3)
+	return p
+}
+
+// FoldPlan says what to fold: of each vnode, the segments among these that need it in the record planned on.
+type FoldPlan struct {
+	Vnodes   vnode.Set
+	Segments []SegmentRef // in the order of the record
+}
+
+// weight is a segment as far as it matters to a set of vnodes.
+type weight struct {
+	place               int
+	base                bool
+	live, dead, entries int64
+}
+
+// weigh weighs the segments of the record that any of these vnodes needs.
+func weigh(rec *Record, vnodes vnode.Set) []weight {
+	var all []weight
+	for i := range rec.Segments {
+		s := &rec.Segments[i]
+		ours, needed := int64(len(shared(s.Vnodes, vnodes))), int64(s.Vnodes.Len())
+		if ours == 0 {
+			continue
+		}
+		share := func(n int64) int64 { return n * ours / needed }
+		all = append(all, weight{
+			place: i, base: s.From == 0,
+			live: share(s.Live), dead: share(s.Size - s.Live), entries: share(s.Entries),
+		})
+	}
+	return all
+}
+
+// shared lists the vnodes that are in both sets.
+func shared(a, b vnode.Set) []vnode.ID {
+	var both []vnode.ID
+	for v := range a.All {
+		if b.Has(v) {
+			both = append(both, v)
+		}
+	}
+	return both
+}
+
+// total adds weights up.
+func total(all []weight) weight {
+	var t weight
+	for _, w := range all {
+		t.live, t.dead, t.entries = t.live+w.live, t.dead+w.dead, t.entries+w.entries
+	}
+	return t
+}
+
+// PlanCompaction says whether anything of these vnodes is to be folded, and what. Planned and applied behind every
+// seal it keeps every chain of these vnodes within the policy. Fewer vnodes make smaller folds: the chains of
+// disjoint sets have nothing to do with each other.
+func PlanCompaction(rec *Record, vnodes vnode.Set, policy CompactionPolicy) (FoldPlan, bool) {
+	policy = policy.withDefaults()
+	all := weigh(rec, vnodes)
+	var bases, changes []weight
+	for _, w := range all {
+		if w.base {
+			bases = append(bases, w)
+		} else {
+			changes = append(changes, w)
+		}
+	}
+	b, d := total(bases), total(changes)
+	live, dead := b.live+d.live, b.dead+d.dead
+	outweighed := 2*d.live > b.live || 2*d.entries > b.entries
+	full := len(changes)+1 >= policy.MaxChain || len(bases) >= policy.MaxChain
+	switch {
+	case outweighed && d.live+d.dead > policy.Slack, dead > live+policy.Slack:
+		return planOf(rec, vnodes, all), true
+	case full && (live <= policy.Slack || len(bases) >= policy.MaxChain):
+		return planOf(rec, vnodes, all), true
+	case full:
+		return planOf(rec, vnodes, lightTail(changes)), true
+	}
+	return FoldPlan{}, false
+}
+
+// lightTail returns the newest segments, from the oldest on that weighs less than all newer ones together; half of
+// them if there is none such. At least two.
+func lightTail(changes []weight) []weight {
+	for i := range len(changes) - 1 {
+		if changes[i].live < total(changes[i+1:]).live {
+			return changes[i:]
+		}
+	}
+	return changes[min(len(changes)/2, len(changes)-2):]
+}
+
+func planOf(rec *Record, vnodes vnode.Set, weights []weight) FoldPlan {
+	var p FoldPlan
+	for _, w := range weights {
+		s := rec.Segments[w.place]
+		s.Vnodes = s.Vnodes.Clone()
+		p.Segments = append(p.Segments, s)
+		for _, v := range shared(s.Vnodes, vnodes) {
+			p.Vnodes.Add(v)
+		}
+	}
+	return p
+}
+
+// FoldName names the segment of a fold, once its content stands.
+type FoldName struct {
+	Epoch  vnode.Epoch // above all sealed ones; the later it is asked for, the longer the fold may enter
+	ID     uuid.UUID
+	Writer vnode.Member
+}
+
+// Compact carries out a plan made on rec and puts the segment, if anything is left to put. One part of the vnodes is
+// in memory at a time, beside the compressed result. name is called when all is folded.
+func Compact(ctx context.Context, objects Objects, rec *Record, plan FoldPlan, name func() FoldName) (*Fold, error) {
+	f, err := newFolder(ctx, objects, rec, plan)
+	if err != nil {
+		return nil, fmt.Errorf("compact behind epoch %d: %w", rec.Epoch, err)
+	}
+	defer f.builder.close()
+	for _, p := range f.chains.split(foldBytes) {
+		if err := f.chains.load(ctx, p, f.add); err != nil {
+			return nil, fmt.Errorf("compact behind epoch %d: %w", rec.Epoch, err)
+		}
+	}
+	n := name()
+	seg, err := f.builder.finish(SegmentMeta{
+		Kind: SegmentFold, Epoch: n.Epoch, Through: plan.Segments[len(plan.Segments)-1].Through,
+		Writer: n.Writer, ID: n.ID, Capacity: rec.Identity.Capacity, App: rec.Identity.App,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("compact behind epoch %d: %w", rec.Epoch, err)
+	}
+	f.fold.Ref = seg.Ref
+	if seg.Ref.Vnodes.Len() > 0 {
+		if err := objects.Create(ctx, seg.Ref.Key(), seg.Data); err != nil {
+			return nil, fmt.Errorf("put segment %s: %w", seg.Ref.Key(), err)
+		}
+	}
+	return f.fold, nil
+}
+
+// foldBytes is how much of the slices is in memory at once, uncompressed, unless a single vnode takes more.
+const foldBytes = 16 << 20
+
+// folder folds the chains of a plan, one vnode after another.
+type folder struct {
+	chains  *chains
+	builder *segmentBuilder
+	fold    *Fold
+	runs    map[int]*FoldedRun // by place in the record
+}
+
+func newFolder(ctx context.Context, objects Objects, rec *Record, plan FoldPlan) (*folder, error) {
+	f := &folder{fold: &Fold{Runs: make([]FoldedRun, len(plan.Segments))}, runs: map[int]*FoldedRun{}}
+	for i, s := range plan.Segments {
+		place := slices.IndexFunc(rec.Segments, func(r SegmentRef) bool { return r.same(&s) })
+		if place < 0 {
+			return nil, fmt.Errorf("%s does not name segment %s of the plan", recordKey(rec.Seq), s.Key())
+		}
+		f.fold.Runs[i].Segment = s
+		f.runs[place] = &f.fold.Runs[i]
+	}
+	run := func(v vnode.ID) []int {
+		return slices.DeleteFunc(rec.Chain(v), func(place int) bool { return f.runs[place] == nil })
+	}
+	var err error
+	restorer := Restorer{Objects: objects, Record: rec}
+	if f.chains, err = restorer.open(ctx, slices.Collect(plan.Vnodes.All), run); err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(f.chains.of, func(run []int) bool { return len(run) == 0 }) {
+		return nil, fmt.Errorf("the plan was not made on %s", recordKey(rec.Seq))
+	}
+	f.builder, err = newSegmentBuilder()
+	return f, err
+}
+
+// add folds the run of one vnode.
+func (f *folder) add(s RestoredSlice) error {
+	i, _ := slices.BinarySearch(f.chains.vnodes, s.Vnode)
+	run := f.chains.of[i]
+	chain := f.chains.record.Chain(s.Vnode)
+	base := chain[0] == run[0]
+	if base {
+		f.fold.Bases.Add(s.Vnode)
+	}
+	for _, place := range run {
+		f.runs[place].take(f.chains.readers[place], s.Vnode)
+	}
+	delta, entries, err := foldDeltas(s.Deltas, base)
+	if err != nil {
+		return fmt.Errorf("vnode %d: %w", s.Vnode, err)
+	}
+	first, _ := f.chains.readers[run[0]].Slice(s.Vnode)
+	last, _ := f.chains.readers[run[len(run)-1]].Slice(s.Vnode)
+	c := Capture{Vnode: s.Vnode, Slice: last.Slice, Base: first.Base, Entries: entries, Positions: s.Positions, Delta: delta}
+	if base {
+		c.Base, first.From = vnode.SliceID{}, 0
+	}
+	return f.builder.add(c, first.From)
+}
+
+// take notes that a vnode of the segment is folded.
+func (r *FoldedRun) take(s *SegmentReader, v vnode.ID) {
+	info, _ := s.Slice(v)
+	r.Vnodes.Add(v)
+	r.Entries += int64(info.Entries)
+	if p := info.bytes[deltas]; p.size > 0 {
+		f := s.index.frames[deltas][p.frame]
+		r.Live += int64(float64(f.stored) * float64(p.size) / float64(f.raw))
+	}
+}
+
+// foldDeltas folds deltas, oldest first, into one: of each key its newest entry. Tombstones have done their work only
+// if nothing is below the oldest delta; else they stay, also for keys that the folded deltas never held (I2).
+func foldDeltas(list [][]byte, base bool) (delta []byte, entries int, err error) {
+	size := 0
+	for _, d := range list {
+		size += len(d)
+	}
+	delta = make([]byte, 0, size)
+	err = newestEntries(list, func(e vnode.Entry) {
+		if !e.Deleted || !base {
+			delta = vnode.AppendEntry(delta, e)
+			entries++
+		}
+	})
+	return delta, entries, err
+}
+
+// newestEntries calls yield for the newest entry of each key, tombstones too.
+func newestEntries(list [][]byte, yield func(vnode.Entry)) error {
+	seen := map[string]struct{}{}
+	for i, rest := range slices.Backward(list) {
+		for len(rest) > 0 {
+			var e vnode.Entry
+			var err error
+			if e, rest, err = vnode.NextEntry(rest); err != nil {
+				return err
+			}
+			if _, newer := seen[string(e.Key)]; newer {
+				continue
+			}
+			if i > 0 {
+				seen[string(e.Key)] = struct{}{}
+			}
+			yield(e)
+		}
+	}
+	return nil
+}
