@@ -234,6 +234,9 @@ func TestPaceHoldsOverAllSources(t *testing.T) {
 func TestPaceDoesNotMakeUpForIdleTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pace := flights.NewPace(1000)
+		if _, err := pace.Take(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
 		<-time.After(time.Hour)
 		start := time.Now()
 		for taken := 0; taken < 1000; {
