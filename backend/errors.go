@@ -11,6 +11,7 @@ var (
 	ErrExists   = errors.New("object exists already")
 	ErrUnknown  = errors.New("outcome unknown")
 	ErrFull     = errors.New("no space left in the store")
+	ErrClosed   = errors.New("store is closed")
 )
 
 // CorruptError says that an object is torn, altered, or not what the record that names it says (I10).
@@ -19,7 +20,9 @@ type CorruptError struct {
 	Reason string
 }
 
-func (e *CorruptError) Error() string { return fmt.Sprintf("object %s is corrupt: %s", e.Object, e.Reason) }
+func (e *CorruptError) Error() string {
+	return fmt.Sprintf("object %s is corrupt: %s", e.Object, e.Reason)
+}
 
 // MissingError says that an object which a retained record names is gone (I10).
 type MissingError struct {

@@ -1,0 +1,176 @@
+package backendtest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/backend/backendtest"
+)
+
+func newFaults(t *testing.T, seed uint64) *backendtest.Faults {
+	t.Helper()
+	store, err := backend.InProcess().Open(t.Context())
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return backendtest.NewFaults(store.Objects(), seed)
+}
+
+func TestFaultsWithoutRulesIsAStore(t *testing.T) {
+	backendtest.Conformance(t, func(t *testing.T) backend.Objects { return newFaults(t, 1) })
+}
+
+func TestFailsBeforeWithoutEffect(t *testing.T) {
+	f := newFaults(t, 1)
+	f.Add(backendtest.Rule{Op: backendtest.Create, Key: "segment/*", Skip: 1, Times: 2, Err: backend.ErrFull})
+	for i, want := range []error{nil, backend.ErrFull, backend.ErrFull, nil} {
+		key := fmt.Sprintf("segment/%d", i)
+		if err := f.Create(t.Context(), key, []byte("x")); !errors.Is(err, want) {
+			t.Errorf("create %s: got %v, want %v", key, err, want)
+		}
+		_, err := f.Get(t.Context(), key, backend.Range{})
+		if landed := err == nil; landed != (want == nil) {
+			t.Errorf("create %s answered %v: landed %t", key, want, landed)
+		}
+	}
+	if err := f.Put(t.Context(), "segment/9", nil); err != nil {
+		t.Errorf("put, of which the rule does not speak: %v", err)
+	}
+}
+
+func TestFailsAfterTheEffect(t *testing.T) {
+	f := newFaults(t, 1)
+	f.Add(backendtest.Rule{Op: backendtest.Create, Key: "ledger/1", After: true})
+	if err := f.Create(t.Context(), "ledger/1", []byte("x")); !errors.Is(err, backend.ErrUnknown) {
+		t.Errorf("create: got %v, want ErrUnknown", err)
+	}
+	if got, err := f.Get(t.Context(), "ledger/1", backend.Range{}); err != nil || string(got) != "x" {
+		t.Errorf("get of what landed: got %q, %v, want x", got, err)
+	}
+}
+
+func TestHoldsUntilReleased(t *testing.T) {
+	for _, after := range []bool{false, true} {
+		f := newFaults(t, 1)
+		gate := f.Add(backendtest.Rule{Op: backendtest.Put, Key: "head", Times: 1, Hold: true, After: after})
+		done := make(chan error)
+		go func() { done <- f.Put(t.Context(), "head", []byte("x")) }()
+		<-gate.Arrived()
+		_, err := f.Get(t.Context(), "head", backend.Range{})
+		if landed := err == nil; landed != after {
+			t.Errorf("held, after = %t: landed %t", after, landed)
+		}
+		gate.Release()
+		if err := <-done; err != nil {
+			t.Errorf("put, released: %v", err)
+		}
+		if _, err := f.Get(t.Context(), "head", backend.Range{}); err != nil {
+			t.Errorf("get after the release: %v", err)
+		}
+	}
+}
+
+func TestHoldEndsWithItsContext(t *testing.T) {
+	f := newFaults(t, 1)
+	gate := f.Add(backendtest.Rule{Hold: true})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- f.Create(ctx, "a", nil) }()
+	<-gate.Arrived()
+	cancel()
+	if err := <-done; !errors.Is(err, backend.ErrUnknown) || !errors.Is(err, context.Canceled) {
+		t.Errorf("create, cancelled while held: got %v, want ErrUnknown and Canceled", err)
+	}
+}
+
+func TestNothingTakesEffectAfterACrash(t *testing.T) {
+	f := newFaults(t, 1)
+	held := f.Add(backendtest.Rule{Key: "held", Hold: true})
+	done := make(chan error)
+	go func() { done <- f.Create(t.Context(), "held", nil) }()
+	<-held.Arrived()
+	f.Crash()
+	f.Crash()
+	if err := <-done; !errors.Is(err, backendtest.ErrCrashed) {
+		t.Errorf("create, held over the crash: got %v, want ErrCrashed", err)
+	}
+	if err := f.Create(t.Context(), "later", nil); !errors.Is(err, backendtest.ErrCrashed) {
+		t.Errorf("create after the crash: got %v, want ErrCrashed", err)
+	}
+	if _, err := f.Get(t.Context(), "later", backend.Range{}); !errors.Is(err, backendtest.ErrCrashed) {
+		t.Errorf("get after the crash: got %v, want ErrCrashed", err)
+	}
+}
+
+// TestSameSeedSameFaults runs the same requests in goroutines that meet in any order.
+func TestSameSeedSameFaults(t *testing.T) {
+	run := func(seed uint64) map[string]string {
+		f := newFaults(t, seed)
+		f.Add(backendtest.Rule{Op: backendtest.Create, Rate: 0.3})
+		f.Add(backendtest.Rule{Op: backendtest.Get, Rate: 0.3, Err: backend.ErrNotFound})
+		var all sync.WaitGroup
+		for worker := range 8 {
+			all.Go(func() {
+				for i := range 50 {
+					key := fmt.Sprintf("%d/%d", worker, i)
+					_ = f.Create(t.Context(), key, nil)
+					_, _ = f.Get(t.Context(), key, backend.Range{})
+				}
+			})
+		}
+		all.Wait()
+		outcome := map[string]string{}
+		for _, e := range f.Journal() {
+			outcome[string(e.Op)+e.Key] = fmt.Sprint(e.Fault, e.Err)
+		}
+		return outcome
+	}
+	first, again, other := run(7), run(7), run(8)
+	faults, differ := 0, 0
+	for key, got := range first {
+		if got != again[key] {
+			t.Errorf("seed 7, %s: got %s, and again %s", key, got, again[key])
+		}
+		if got != other[key] {
+			differ++
+		}
+		if got[0] == 't' {
+			faults++
+		}
+	}
+	if faults < 160 || faults > 320 || differ == 0 {
+		t.Errorf("800 requests at rate 0.3: got %d faults, %d unlike another seed's", faults, differ)
+	}
+}
+
+func TestJournalSaysWhatWasDone(t *testing.T) {
+	f := newFaults(t, 1)
+	full := f.Add(backendtest.Rule{Op: backendtest.Create, Err: backend.ErrFull})
+	_ = f.Create(t.Context(), "a", []byte("abc"))
+	f.Remove(full)
+	_ = f.Create(t.Context(), "a", []byte("abc"))
+	_, _ = f.Get(t.Context(), "a", backend.Range{Size: 2})
+	_ = f.List(t.Context(), "", func(string, int64) bool { return true })
+	_ = f.Delete(t.Context(), "a")
+	var got []string
+	for _, e := range f.Journal() {
+		got = append(got, fmt.Sprintf("%s %s %d %t", e.Op, e.Key, e.Bytes, e.Err == nil))
+	}
+	want := []string{"create a 0 false", "create a 3 true", "get a 2 true", "list  1 true", "delete a 0 true"}
+	if !slices.Equal(got, want) {
+		t.Errorf("journal: got %q, want %q", got, want)
+	}
+	if counts := f.Counts(); counts[backendtest.Create] != 2 || counts[backendtest.Get] != 1 {
+		t.Errorf("counts: got %v, want two creates and one get", counts)
+	}
+}

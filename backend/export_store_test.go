@@ -1,0 +1,45 @@
+package backend
+
+import (
+	"os"
+
+	"gocloud.dev/blob"
+	"gocloud.dev/blob/driver"
+)
+
+// Disk is the file driver's seam to the file system.
+type Disk struct {
+	Sync    func(f *os.File) error
+	Link    func(temp, final string) error
+	Rename  func(temp, final string) error
+	SyncDir func(dir string) error
+}
+
+// OSDisk is the real one.
+func OSDisk() Disk {
+	d := osDisk()
+	return Disk{Sync: d.sync, Link: d.link, Rename: d.rename, SyncDir: d.syncDir}
+}
+
+// OpenFileDriver opens the file driver on a directory.
+func OpenFileDriver(root string, d Disk) (driver.Bucket, error) {
+	temp, err := openTempDir(root)
+	if err != nil {
+		return nil, err
+	}
+	f := openFileDriver(root, temp)
+	f.disk = disk{sync: d.Sync, link: d.Link, rename: d.Rename, syncDir: d.SyncDir}
+	return f, nil
+}
+
+// BucketObjects is [Objects] over a bucket.
+func BucketObjects(b *blob.Bucket) Objects { return &bucketObjects{bucket: b, gate: newGate()} }
+
+// Probe is the check at open.
+var Probe = probe
+
+// FileName and KeySegment map keys to names and back.
+var (
+	FileName   = fileName
+	KeySegment = keySegment
+)

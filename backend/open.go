@@ -1,0 +1,205 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"sync"
+
+	"gocloud.dev/blob"
+	"gocloud.dev/blob/driver"
+	"gocloud.dev/blob/memblob"
+)
+
+// userPrefix is where the embedding program's own objects are: never read, never collected.
+const userPrefix = "user/"
+
+// Store is an open store. Its owner closes it.
+type Store struct {
+	config  Config
+	gate    *gate
+	objects *blob.Bucket
+	user    *blob.Bucket
+	lock    *storeLock // nil: none is needed
+
+	once     sync.Once
+	closeErr error
+}
+
+// Open opens the store for an instance, alone or as one of several, and makes its directory if there is none. It
+// checks that the store honours create-if-absent. A store, or an instance id, in use is a [LockedError]; every opening
+// of a store in memory is a new, empty one.
+func (c Config) Open(ctx context.Context) (*Store, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	s, err := c.open()
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", c.place(), err)
+	}
+	if err := probe(ctx, s.Objects()); err != nil {
+		return nil, fmt.Errorf("open store %s: %w", c.place(), errors.Join(err, s.Close()))
+	}
+	return s, nil
+}
+
+// OpenReader opens a store only to read it: it takes no lock and makes nothing, and may be used beside the store's
+// owners. A store that is not there is [fs.ErrNotExist]; so is one in memory, which only its own process can read.
+func (c Config) OpenReader(context.Context) (*Store, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	s, err := c.openReader()
+	if err != nil {
+		return nil, fmt.Errorf("open store %s for reading: %w", c.place(), err)
+	}
+	return s, nil
+}
+
+// OpenBucket opens the part of the store that is the caller's own, under user/, for any objects of theirs. It takes no
+// lock: it may be used beside open stores and other buckets, here and in other processes. The caller closes it.
+// For a store in memory it is a new, empty one: [Store.Bucket] is the one that goes with a store.
+func (c Config) OpenBucket(context.Context) (*blob.Bucket, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	b, err := c.openBucket()
+	if err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", c.place(), err)
+	}
+	return b, nil
+}
+
+// Config returns what the store was opened with.
+func (s *Store) Config() Config { return s.config.Clone() }
+
+// Objects returns what Sheaf keeps in the store. After Close its methods return [ErrClosed].
+func (s *Store) Objects() Objects { return &bucketObjects{bucket: s.objects, gate: s.gate} }
+
+// Bucket returns the caller's own part of the store, under user/. It is open as long as the store is.
+func (s *Store) Bucket() *blob.Bucket { return s.user }
+
+// Close ends the requests that are under way, waits for them and frees the store. It may be called twice.
+func (s *Store) Close() error {
+	s.once.Do(func() {
+		s.gate.shut()
+		_ = s.user.Close() // the caller may have closed it
+		s.closeErr = s.objects.Close()
+		if s.lock != nil {
+			s.closeErr = errors.Join(s.closeErr, s.lock.release())
+		}
+	})
+	return s.closeErr
+}
+
+func (c Config) open() (*Store, error) {
+	dir, onDisk, err := c.location()
+	if err != nil {
+		return nil, err
+	}
+	if !onDisk {
+		return c.inMemory(), nil
+	}
+	if err := osDisk().makeDir(dir); err != nil {
+		return nil, named(err)
+	}
+	lock, err := lockStore(dir, c.Instance(), c.Backend == KindLocal)
+	if err != nil {
+		return nil, err
+	}
+	temp, err := openTempDir(dir)
+	if err != nil {
+		return nil, errors.Join(err, lock.release())
+	}
+	return c.onDisk(openFileDriver(dir, temp), lock), nil
+}
+
+func (c Config) openReader() (*Store, error) {
+	dir, onDisk, err := c.location()
+	if err != nil {
+		return nil, err
+	}
+	if !onDisk {
+		return nil, fmt.Errorf("it is in the memory of the process that opened it: %w", fs.ErrNotExist)
+	}
+	if err := mustBeDir(dir); err != nil {
+		return nil, err
+	}
+	return c.onDisk(openFileDriver(dir, nil), nil), nil
+}
+
+func (c Config) openBucket() (*blob.Bucket, error) {
+	dir, onDisk, err := c.location()
+	if err != nil {
+		return nil, err
+	}
+	if !onDisk {
+		return memblob.OpenBucket(nil), nil
+	}
+	if err := osDisk().makeDir(dir); err != nil {
+		return nil, named(err)
+	}
+	temp, err := openTempDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	return blob.NewBucket(driver.NewPrefixedBucket(openFileDriver(dir, temp), userPrefix)), nil
+}
+
+// location returns the directory of a store on disk, absolute; false for one in memory.
+func (c Config) location() (string, bool, error) {
+	if dir, ok := c.LocalDir(); ok {
+		dir, err := filepath.Abs(dir)
+		return dir, true, err
+	}
+	if c.Backend == KindInProcess {
+		return "", false, nil
+	}
+	u, err := ParseURL(c.URL)
+	if err != nil {
+		return "", false, err
+	}
+	if link := u.Driver(); link != "" {
+		return "", false, &DriverError{Scheme: u.Scheme, Import: link}
+	}
+	return "", false, nil
+}
+
+// place names the store for people.
+func (c Config) place() string {
+	switch c.Backend {
+	case KindLocal:
+		return c.Path
+	case KindObjectStore:
+		return RedactURL(c.URL)
+	}
+	return "in_process"
+}
+
+// inMemory makes a store in memory. The caller's part is a store of its own: nobody can tell.
+func (c Config) inMemory() *Store {
+	return &Store{
+		config:  c.Clone(),
+		gate:    newGate(),
+		objects: memblob.OpenBucket(&memblob.Options{NoMD5: true}),
+		user:    memblob.OpenBucket(nil),
+	}
+}
+
+func (c Config) onDisk(d *fileDriver, lock *storeLock) *Store {
+	return &Store{
+		config:  c.Clone(),
+		gate:    newGate(),
+		objects: blob.NewBucket(d),
+		user:    blob.NewBucket(borrowed{driver.NewPrefixedBucket(d, userPrefix)}),
+		lock:    lock,
+	}
+}
+
+// borrowed is a driver that somebody else closes.
+type borrowed struct{ driver.Bucket }
+
+// Close implements [driver.Bucket].
+func (borrowed) Close() error { return nil }
