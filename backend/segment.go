@@ -16,14 +16,15 @@ import (
 //	0         8     magic "sheafseg"
 //	8         …     frames of deltas, each a zstd frame of the deltas of one or more vnodes, in ascending order
 //	…         …     frames of partials, likewise
-//	end-16-f  f     index, a zstd frame
+//	end-20-f  f     index, a zstd frame
+//	end-20    4     size of the index uncompressed, little-endian
 //	end-16    4     f, little-endian
 //	end-12    4     format, little-endian: 1
 //	end-8     8     magic "sheafseg"
 //
-// The index and the 16 bytes behind it are the footer. Its SHA-256 stands in the record that names the segment, and the
+// The index and the 20 bytes behind it are the footer. Its SHA-256 stands in the record that names the segment, and the
 // index holds a digest of each frame: what a record names cannot be exchanged for anything else. Every later format
-// keeps those 16 bytes, and what the digest covers. Frames lie side by side, so the index has sizes and no offsets.
+// keeps those 20 bytes, and what the digest covers. Frames lie side by side, so the index has sizes and no offsets.
 //
 // A frame ends before the vnode with which it would pass 64 KiB uncompressed: 4,096 tiny deltas share a few frames and
 // digests, a large delta has a frame of its own.
@@ -53,7 +54,7 @@ const (
 	segmentMagic  = "sheafseg"
 	segmentFormat = 1
 
-	segmentTrailer = 4 + 4 + len(segmentMagic)
+	segmentTrailer = 4 + 4 + 4 + len(segmentMagic)
 	segmentMinSize = len(segmentMagic) + segmentTrailer
 	frameTarget    = 64 << 10
 )

@@ -74,10 +74,10 @@ func openSegment(ctx context.Context, objects Objects, ref SegmentRef, namedBy s
 // footer returns the bytes of the footer, found to be those that the record means.
 func (s *SegmentReader) footer(ctx context.Context) ([]byte, error) {
 	trailer := s.tail[len(s.tail)-segmentTrailer:]
-	if magic := string(trailer[8:]); magic != segmentMagic {
+	if magic := string(trailer[12:]); magic != segmentMagic {
 		return nil, s.corrupt("it ends with %q, a segment ends with %q", magic, segmentMagic)
 	}
-	size := int64(binary.LittleEndian.Uint32(trailer)) + int64(segmentTrailer)
+	size := int64(binary.LittleEndian.Uint32(trailer[4:])) + int64(segmentTrailer)
 	if size > s.ref.Size-int64(len(segmentMagic)) {
 		return nil, s.corrupt("a footer of %d bytes in a segment of %d", size, s.ref.Size)
 	}
@@ -88,7 +88,7 @@ func (s *SegmentReader) footer(ctx context.Context) ([]byte, error) {
 	if got := Digest(sha256.Sum256(footer)); got != s.ref.Footer {
 		return nil, s.corrupt("its footer has digest %x, the record says %x", got, s.ref.Footer)
 	}
-	if format := binary.LittleEndian.Uint32(trailer[4:]); format > segmentFormat {
+	if format := binary.LittleEndian.Uint32(trailer[8:]); format > segmentFormat {
 		return nil, &FormatError{Object: s.ref.Key(), Version: format, Supported: segmentFormat}
 	} else if format == 0 {
 		return nil, s.corrupt("it says that it has format 0")
@@ -98,14 +98,14 @@ func (s *SegmentReader) footer(ctx context.Context) ([]byte, error) {
 
 // parse decompresses and reads the index.
 func (s *SegmentReader) parse(footer []byte) (*segmentIndex, error) {
-	var head zstd.Header
-	stored := footer[:len(footer)-segmentTrailer]
-	if err := head.Decode(stored); err != nil || head.FrameContentSize > maxIndex {
-		return nil, s.corrupt("its index is no zstd frame of at most %d bytes", maxIndex)
+	stored, trailer := footer[:len(footer)-segmentTrailer], footer[len(footer)-segmentTrailer:]
+	size := binary.LittleEndian.Uint32(trailer)
+	if size > maxIndex {
+		return nil, s.corrupt("its index has %d bytes, over the limit of %d", size, maxIndex)
 	}
-	raw, err := s.zstd.DecodeAll(stored, make([]byte, 0, head.FrameContentSize))
-	if err != nil {
-		return nil, s.corrupt("its index does not decompress: %v", err)
+	raw, err := s.zstd.DecodeAll(stored, make([]byte, 0, size))
+	if err != nil || len(raw) != int(size) {
+		return nil, s.corrupt("its index does not decompress to %d bytes: %d, %v", size, len(raw), err)
 	}
 	x, err := parseIndex(raw, s.ref.Size-int64(len(footer)+len(segmentMagic)))
 	if err != nil {

@@ -141,7 +141,9 @@ func (b *segmentBuilder) finish(meta SegmentMeta) (Segment, error) {
 		return Segment{}, fmt.Errorf("the index of segment %s has %d bytes, over the limit of %d", meta.ID, len(raw), maxIndex)
 	}
 	data = b.zstd.EncodeAll(raw, data)
-	data = binary.LittleEndian.AppendUint32(data, uint32(len(data)-footer))
+	size := len(data) - footer
+	data = binary.LittleEndian.AppendUint32(data, uint32(len(raw)))
+	data = binary.LittleEndian.AppendUint32(data, uint32(size))
 	data = binary.LittleEndian.AppendUint32(data, segmentFormat)
 	data = append(data, segmentMagic...)
 	return Segment{Ref: x.ref(data, footer), Data: data}, nil
