@@ -82,7 +82,7 @@ func unspecified(host string) bool {
 func isLoopback(address string) bool {
 	host, _, _ := splitAddress(address)
 	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // seeds judges the list of peers: addresses alone with dynamic discovery, members with static.

@@ -102,7 +102,6 @@ func (r *configReader) set(k configKey, v any) {
 	r.check.file[k.name] = true
 	if err := decodeValue(k.field(&r.check.config), v); err != nil {
 		r.check.add(k.name, "", &configFault{err.Error(), "correct it"})
-		r.check.wrong[k.name] = true
 	}
 }
 

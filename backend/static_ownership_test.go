@@ -82,6 +82,17 @@ func TestContradictingClaimsNameTheClaimants(t *testing.T) {
 	}
 }
 
+func TestConfigClaimsWhatItLists(t *testing.T) {
+	c := static(vnodes(backend.VnodeRange{First: 1, Last: 2}), func(c *backend.Config) { c.MergerInstance = "node-0" })
+	want := backend.Claim{Instance: "node-0", Vnodes: span(1, 2), Merger: "node-0"}
+	if got := c.Claim(); !reflect.DeepEqual(got, want) {
+		t.Errorf("%v claims %+v, want %+v", c, got, want)
+	}
+	if got, want := backend.Local("/x").Claim(), (backend.Claim{Instance: "local"}); got != want {
+		t.Errorf("local claims %+v, want %+v", got, want)
+	}
+}
+
 func TestCapacityOutOfRangeIsNoPanic(t *testing.T) {
 	for _, capacity := range []int{-1, 0, 65536} {
 		if _, err := backend.ResolveClaims(capacity, []backend.Claim{{Instance: "a"}}); err == nil {
