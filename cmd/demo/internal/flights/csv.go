@@ -155,15 +155,15 @@ func parseMinute(t *[timeEnd]byte) (minute int32, ok bool) {
 	month, ok3 := twoDigits(t[5], t[6])
 	day, ok4 := twoDigits(t[8], t[9])
 	hour, ok5 := twoDigits(t[11], t[12])
-	min, ok6 := twoDigits(t[14], t[15])
+	past, ok6 := twoDigits(t[14], t[15])
 	if !(ok1 && ok2 && ok3 && ok4 && ok5 && ok6) {
 		return 0, false
 	}
 	year += century * 100
-	if year < 1970 || year > 2999 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) || hour > 23 || min > 59 {
+	if year < 1970 || year > 2999 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) || hour > 23 || past > 59 {
 		return 0, false
 	}
-	return daysSince1970(year, month, day)*minutesPerDay + hour*60 + min, true
+	return daysSince1970(year, month, day)*minutesPerDay + hour*60 + past, true
 }
 
 func twoDigits(tens, ones byte) (int32, bool) {

@@ -144,17 +144,17 @@ func TestEveryReaderSeesATruncation(t *testing.T) {
 
 func TestFingerprintTellsInputsApart(t *testing.T) {
 	one := write(t, "one.csv", flights.Header+"\n"+goodRow)
-	print := func(path string) uint64 {
+	fingerprint := func(path string) uint64 {
 		f, err := open(t, path).Fingerprint()
 		if err != nil {
 			t.Fatal(err)
 		}
 		return f
 	}
-	if print(one) != print(write(t, "same.csv", flights.Header+"\n"+goodRow)) {
+	if fingerprint(one) != fingerprint(write(t, "same.csv", flights.Header+"\n"+goodRow)) {
 		t.Error("equal files have different fingerprints")
 	}
-	if print(one) == print(write(t, "two.csv", flights.Header+"\n"+goodRow+goodRow)) {
+	if fingerprint(one) == fingerprint(write(t, "two.csv", flights.Header+"\n"+goodRow+goodRow)) {
 		t.Error("different files have the same fingerprint")
 	}
 }

@@ -1,6 +1,7 @@
 package flightstest
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 
@@ -123,7 +124,8 @@ func (c *Checker[F]) Complete() bool {
 
 // inFile names the file in a mismatch.
 func inFile(name string, err error) error {
-	if m, ok := err.(*Mismatch); ok {
+	var m *Mismatch
+	if errors.As(err, &m) {
 		m.File = name
 	}
 	return err
