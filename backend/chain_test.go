@@ -4,10 +4,10 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"pgregory.net/rapid"
 
 	"github.com/sheaf-go/sheaf/backend"
 	"github.com/sheaf-go/sheaf/vnode"
@@ -20,7 +20,7 @@ type chainStore struct {
 	ids     uint64
 }
 
-func newChainStore(t testing.TB, capacity int) *chainStore {
+func newChainStore(t rapid.TB, capacity int) *chainStore {
 	t.Helper()
 	genesis := &backend.Record{
 		Identity: backend.Identity{Format: 1, Capacity: capacity, App: "flights"},
@@ -46,7 +46,7 @@ func (s *chainStore) next() *backend.Record {
 }
 
 // seal puts one segment with a capture of every vnode, and seals it with these folds; it returns which were taken.
-func (s *chainStore) seal(t testing.TB, captures ...backend.Capture) {
+func (s *chainStore) seal(t rapid.TB, captures ...backend.Capture) {
 	t.Helper()
 	attempt := captures[0].Slice.Attempt
 	meta := segmentMeta(len(captures), attempt.Number)
@@ -72,7 +72,7 @@ func (s *chainStore) history(yield func(*backend.Record, error) bool) {
 }
 
 // verify returns what Verify reports.
-func (s *chainStore) verify(t testing.TB) []error {
+func (s *chainStore) verify(t rapid.TB) []error {
 	t.Helper()
 	var problems []error
 	if _, err := backend.Verify(context.Background(), s.objects, s.history, func(err error) { problems = append(problems, err) }); err != nil {
@@ -82,7 +82,7 @@ func (s *chainStore) verify(t testing.TB) []error {
 }
 
 // compact folds as the plan says into a segment of the next epoch.
-func (s *chainStore) compact(t testing.TB, plan backend.FoldPlan) *backend.Fold {
+func (s *chainStore) compact(t rapid.TB, plan backend.FoldPlan) *backend.Fold {
 	t.Helper()
 	f, err := backend.Compact(context.Background(), s.objects, s.newest(), plan, func() backend.FoldName {
 		return backend.FoldName{Epoch: s.newest().Epoch + 1, ID: s.id(), Writer: segmentWriter}

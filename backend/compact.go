@@ -108,7 +108,7 @@ func PlanCompaction(rec *Record, vnodes vnode.Set, policy CompactionPolicy) (Fol
 	outweighed := 2*d.live > b.live || 2*d.entries > b.entries
 	full := len(changes)+1 >= policy.MaxChain || len(bases) >= policy.MaxChain
 	switch {
-	case outweighed && d.live+d.dead > policy.Slack, dead > live+policy.Slack:
+	case outweighed && d.live+d.dead+replaced(b, d) > policy.Slack, dead > live+policy.Slack:
 		return planOf(rec, vnodes, all), true
 	case full && (live <= policy.Slack || len(bases) >= policy.MaxChain):
 		return planOf(rec, vnodes, all), true
@@ -116,6 +116,14 @@ func PlanCompaction(rec *Record, vnodes vnode.Set, policy CompactionPolicy) (Fol
 		return planOf(rec, vnodes, lightTail(changes)), true
 	}
 	return FoldPlan{}, false
+}
+
+// replaced is how many bytes of the bases the entries of the deltas may have made dead.
+func replaced(bases, changes weight) int64 {
+	if bases.entries == 0 {
+		return 0
+	}
+	return int64(float64(bases.live) * min(1, float64(changes.entries)/float64(bases.entries)))
 }
 
 // lightTail returns the newest segments, from the oldest on that weighs less than all newer ones together; half of

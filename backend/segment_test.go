@@ -57,7 +57,7 @@ func captureOf(v int, epoch uint64, n, size int) backend.Capture {
 	return c
 }
 
-func encodeSegment(t testing.TB, meta backend.SegmentMeta, captures []backend.Capture) backend.Segment {
+func encodeSegment(t rapid.TB, meta backend.SegmentMeta, captures []backend.Capture) backend.Segment {
 	t.Helper()
 	seg, err := backend.EncodeSegment(meta, captures)
 	if err != nil {
@@ -67,7 +67,7 @@ func encodeSegment(t testing.TB, meta backend.SegmentMeta, captures []backend.Ca
 }
 
 // storeSegment encodes a segment and puts it.
-func storeSegment(t testing.TB, objects backend.Objects, meta backend.SegmentMeta, captures []backend.Capture) backend.SegmentRef {
+func storeSegment(t rapid.TB, objects backend.Objects, meta backend.SegmentMeta, captures []backend.Capture) backend.SegmentRef {
 	t.Helper()
 	seg := encodeSegment(t, meta, captures)
 	if err := objects.Create(context.Background(), seg.Ref.Key(), seg.Data); err != nil {
@@ -262,7 +262,7 @@ func goldenCaptures() []backend.Capture {
 }
 
 // goldenRef is the reference to testdata/segment-v1.bin.
-func goldenRef(t testing.TB) (backend.SegmentRef, []byte) {
+func goldenRef(t rapid.TB) (backend.SegmentRef, []byte) {
 	t.Helper()
 	data, err := os.ReadFile("testdata/segment-v1.bin")
 	if err != nil {
