@@ -5,6 +5,7 @@ import (
 
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/driver"
+	"gocloud.dev/blob/memblob"
 )
 
 // Disk is the file driver's seam to the file system.
@@ -32,9 +33,6 @@ func OpenFileDriver(root string, d Disk) (driver.Bucket, error) {
 	return f, nil
 }
 
-// BucketObjects is [Objects] over a bucket.
-func BucketObjects(b *blob.Bucket) Objects { return &bucketObjects{bucket: b, gate: newGate()} }
-
 // Probe is the check at open.
 var Probe = probe
 
@@ -43,3 +41,8 @@ var (
 	FileName   = fileName
 	KeySegment = keySegment
 )
+
+// NewStore makes a store over a bucket.
+func NewStore(b *blob.Bucket) *Store {
+	return &Store{gate: newGate(), objects: b, user: memblob.OpenBucket(nil)}
+}
