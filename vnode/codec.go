@@ -1,9 +1,9 @@
 package vnode
 
 // Codec writes and reads the state of a key. It must be canonical: equal values have equal bytes.
-// It is used by many vnodes at once.
+// Many vnodes use one codec at once.
 type Codec[T any] interface {
-	// ID names the encoding. It stands in the identity of a store: another id does not open it.
+	// ID names the encoding. It stands in the identity of a store, which no other id opens.
 	ID() string
 	// Append appends the encoding of v to dst.
 	Append(dst []byte, v *T) ([]byte, error)
