@@ -21,11 +21,15 @@ var (
 // maxWaiting is the number of sealed epochs that may wait for the sinks before none is opened.
 const maxWaiting = 4
 
+// maxBackoff is how often the time-out of an attempt doubles.
+const maxBackoff = 4
+
 // CoordinatorLimits are the coordinator's times and bounds.
 type CoordinatorLimits struct {
 	Interval  time.Duration // from one open to the next
 	Timeout   time.Duration // an attempt that is not sealed by then is aborted; doubles after each abort
-	Retain    uint64        // records kept below the newest
+	Retain    int           // records kept, the newest included
+	Step      int           // records that a raise of the floor must free
 	Producers int           // plain producers' names
 	Sources   int           // sources' names, ended ones included
 }
@@ -48,11 +52,12 @@ type CoordinatorRules struct {
 	wanted  bool
 	demand  bool
 
-	emitted  vnode.Epoch
-	waiting  []Waiting
-	requests []Request // in put or to be
-	folds    []*backend.Fold
-	now      time.Duration
+	emitted   vnode.Epoch
+	waiting   []Waiting
+	requests  []Request // in put or to be
+	published uint64    // floor number known to stand in the store
+	folds     []*backend.Fold
+	now       time.Duration
 }
 
 // Waiting is an epoch that is sealed and not emitted, and the record that sealed it.
@@ -148,18 +153,18 @@ func (c *CoordinatorRules) next() *backend.Record {
 	return n
 }
 
-// raiseFloor lets records go in steps of half of what is retained, so that a floor object pays for many records, and
-// never past the first epoch that the sinks did not take.
+// raiseFloor lets records go that are not retained, never past the first epoch that the sinks did not take. The floor
+// before must have been published: whoever follows the floors ends at the first that is missing (I9).
 func (c *CoordinatorRules) raiseFloor(n *backend.Record) {
-	if n.Seq-n.Floor.Seq <= c.limits.Retain+c.limits.Retain/2 {
+	if c.published < n.Floor.K {
 		return
 	}
-	to := n.Seq - c.limits.Retain
-	for _, w := range c.waiting {
-		to = min(to, w.Seq)
+	waiting := n.Seq
+	if len(c.waiting) > 0 {
+		waiting = c.waiting[0].Seq
 	}
-	if to > n.Floor.Seq {
-		n.Floor = backend.Floor{K: n.Floor.K + 1, Seq: to}
+	if to, worth := backend.PlanFloor(c.rec, c.limits.Retain, c.limits.Step, waiting); worth {
+		backend.RaiseFloor(n, to)
 	}
 }
 
@@ -227,7 +232,7 @@ func (c *CoordinatorRules) rebase(winner *backend.Record) []Effect {
 func (c *CoordinatorRules) Tick(now time.Duration) []Effect {
 	c.now = now
 	if a := c.attempt; a != nil && !c.sealed && now >= a.deadline {
-		c.backoff = min(c.backoff+1, 6)
+		c.backoff = min(c.backoff+1, maxBackoff)
 		c.endAttempt()
 	}
 	return c.step()
@@ -267,28 +272,8 @@ func (c *CoordinatorRules) Demand() []Effect {
 
 // Ask takes a request.
 func (c *CoordinatorRules) Ask(r Request) []Effect {
-	if err := c.refusal(r); err != nil {
-		return []Effect{{Answer: &Answer{Ticket: r.Ticket, Err: err}}}
-	}
 	c.requests = append(c.requests, r)
 	return c.step()
-}
-
-func (c *CoordinatorRules) refusal(r Request) error {
-	if r.Source == "" {
-		return nil
-	}
-	attached := slices.ContainsFunc(c.requests, func(q Request) bool { return q.Source == r.Source })
-	for _, s := range c.rec.Assignment.Sources {
-		attached = attached || s.Source == r.Source
-	}
-	if attached {
-		return fmt.Errorf("attach source %q: %w", r.Source, ErrAttached)
-	}
-	if _, known := c.rec.CutOf(r.Source); !known && len(c.rec.Cuts)+len(c.requests) >= c.limits.Sources {
-		return fmt.Errorf("attach source %q: %w: %d sources", r.Source, ErrNames, c.limits.Sources)
-	}
-	return nil
 }
 
 // Cut takes a source's cut. A source that names two is broken, and the attempt with it.
@@ -333,6 +318,9 @@ func (c *CoordinatorRules) Emitted(e vnode.Epoch) []Effect {
 	c.waiting = slices.DeleteFunc(c.waiting, func(w Waiting) bool { return w.Epoch <= c.emitted })
 	return c.step()
 }
+
+// Published says that the floor of a number, and every one before, stands in the store.
+func (c *CoordinatorRules) Published(k uint64) { c.published = max(c.published, k) }
 
 // Folded takes a compaction, to enter with the seal that its name allows.
 func (c *CoordinatorRules) Folded(f *backend.Fold) []Effect {
@@ -481,7 +469,13 @@ func (c *CoordinatorRules) write(n *backend.Record, r Request) error {
 	if r.Source == "" {
 		return c.openName(n, r)
 	}
-	at, _ := slices.BinarySearchFunc(n.Assignment.Sources, r.Source, func(s vnode.SourceOwner, name string) int { return strings.Compare(s.Source, name) })
+	at, attached := slices.BinarySearchFunc(n.Assignment.Sources, r.Source, func(s vnode.SourceOwner, name string) int { return strings.Compare(s.Source, name) })
+	if attached {
+		return fmt.Errorf("attach source %q: %w", r.Source, ErrAttached)
+	}
+	if _, known := n.CutOf(r.Source); !known && len(n.Cuts)+len(n.Assignment.Sources) >= c.limits.Sources {
+		return fmt.Errorf("attach source %q: %w: %d sources", r.Source, ErrNames, c.limits.Sources)
+	}
 	n.Assignment.Sources = slices.Insert(n.Assignment.Sources, at, vnode.SourceOwner{Source: r.Source})
 	n.Assignment.Version = c.rec.Assignment.Version + 1
 	return nil

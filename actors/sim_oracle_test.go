@@ -17,7 +17,14 @@ type oracle struct {
 	order     []vnode.Epoch
 	taken     vnode.Epoch // by the sink
 	positions []map[generation]uint64
-	cuts      map[string]actors.CutNamed // by source and attempt
+	cuts      map[namedCut]uint64
+}
+
+// namedCut is a cut that a source named: there must be one.
+type namedCut struct {
+	source  string
+	attempt vnode.Attempt
+	by      vnode.Member
 }
 
 // generation is one opening of a producer's name.
@@ -27,7 +34,7 @@ type generation struct {
 }
 
 func newOracle(w *world) *oracle {
-	o := &oracle{w: w, epochs: map[vnode.Epoch]uint64{}, cuts: map[string]actors.CutNamed{}}
+	o := &oracle{w: w, epochs: map[vnode.Epoch]uint64{}, cuts: map[namedCut]uint64{}}
 	for range w.capacity {
 		o.positions = append(o.positions, map[generation]uint64{})
 	}
@@ -78,7 +85,7 @@ func (o *oracle) vnode(r, prev *backend.Record, v vnode.ID) uint64 {
 		failf("I9 epoch %d v%d: a segment is missing", r.Epoch, v)
 	}
 	o.advance(v, producers)
-	have := vnode.NewSlice(vnode.NewKeyOps[uint64](), simCodec{})
+	have := vnode.NewSlice(simKeys, simCodec{})
 	for _, d := range deltas {
 		if err := have.Load(d); err != nil {
 			failf("I2 epoch %d v%d: %v", r.Epoch, v, err)
@@ -140,11 +147,11 @@ func (o *oracle) fold(want map[uint64]simState, v vnode.ID, g generation, to uin
 
 // cut checks that a source names one cut per attempt.
 func (o *oracle) cut(p *process, n actors.CutNamed) {
-	key := fmt.Sprintf("%s %v %s", n.Source, n.Attempt, p.self.Incarnation)
-	if old, ok := o.cuts[key]; ok && old.At != n.At {
-		failf("I5 %s named two cuts for %v: %d and %d", n.Source, n.Attempt, old.At, n.At)
+	key := namedCut{n.Source, n.Attempt, p.self}
+	if old, ok := o.cuts[key]; ok && old != n.At {
+		failf("I5 %s named two cuts for %v: %d and %d", n.Source, n.Attempt, old, n.At)
 	}
-	o.cuts[key] = n
+	o.cuts[key] = n.At
 }
 
 // durable checks that what a producer is told to be sealed is sealed.
@@ -206,14 +213,31 @@ func (o *oracle) collected(p *process, s *merger.Sealed) {
 	}
 }
 
+// lacking describes a world that does not come to rest.
 func (o *oracle) lacking() string {
 	r := o.w.store.newest()
 	s := fmt.Sprintf("record %d, epoch %d, cuts %v, emitted %d, taken %d", r.Seq, r.Epoch, r.Cuts, r.Emitted, o.taken)
 	for _, p := range o.w.processes {
 		if p.up {
-			for name, q := range p.producers {
-				s += fmt.Sprintf(", %s at %d unsealed %v", name, q.rules.At(), q.rules.Unsealed())
-			}
+			s += "\n" + p.describe()
+		}
+	}
+	return s
+}
+
+func (p *process) describe() string {
+	s := fmt.Sprintf("%s knows record %d, open %v, packing %d", p.w.who(p.self), p.rec.Seq, p.open, len(p.packing))
+	for _, n := range p.vnodes {
+		s += fmt.Sprintf(", v%d lives %v changed %v holds %d", n.id, n.rules != nil, n.dirty, len(n.held))
+	}
+	for _, name := range p.names() {
+		q := p.sources[name].rules
+		cut, cutting := q.Cut()
+		s += fmt.Sprintf(", %s reads at %d of %d, cut %v %v, barriers due %v, ready %v", name, q.At(), q.High(), cutting, cut, q.Pending(), q.Ready())
+	}
+	for _, name := range producerNames {
+		if q := p.producers[name]; q != nil {
+			s += fmt.Sprintf(", %s at %d unsealed %v", name, q.rules.At(), q.rules.Unsealed())
 		}
 	}
 	return s

@@ -24,6 +24,8 @@ func (s *simState) update(position uint64) {
 	s.H = (s.H ^ position) * 0x9E3779B97F4A7C15
 }
 
+var simKeys = vnode.NewKeyOps[uint64]()
+
 // simCodec writes a simState in 16 bytes.
 type simCodec struct{}
 
@@ -45,6 +47,8 @@ type simVnode struct {
 	rules     *vnode.Rules
 	slice     *vnode.Slice[uint64, simState]
 	held      []*simBatch
+	marks     map[uint64]vnode.Mark
+	attempts  map[vnode.Attempt]vnode.Mark
 	dirty     bool // something was applied since the last capture
 	restoring bool
 }
@@ -68,7 +72,7 @@ func (n *simVnode) restore() {
 }
 
 func (n *simVnode) begin(tip vnode.SliceID, view *vnode.View, deltas [][]byte, producers vnode.Positions) {
-	n.slice = vnode.NewSlice(vnode.NewKeyOps[uint64](), simCodec{})
+	n.slice = vnode.NewSlice(simKeys, simCodec{})
 	for _, d := range deltas {
 		if err := n.slice.Load(d); err != nil {
 			panic(err)
@@ -79,6 +83,7 @@ func (n *simVnode) begin(tip vnode.SliceID, view *vnode.View, deltas [][]byte, p
 		positions[source] = vnode.Position{At: at}
 	}
 	n.p.lives++
+	n.marks, n.attempts = map[uint64]vnode.Mark{}, map[vnode.Attempt]vnode.Mark{}
 	life := vnode.Life{Incarnation: n.p.self.Incarnation, N: n.p.lives}
 	n.rules = vnode.NewRules(n.p.self, n.id, life, view, tip, positions)
 	for _, r := range n.rules.Announce() {
@@ -118,6 +123,7 @@ func (n *simVnode) do(s vnode.Step, b *simBatch) {
 	w := n.p.w
 	if s.Lost {
 		if w.mutation == noLives && n.p.view.Owns(n.p.self, n.id) {
+			n.slice.Sealed(n.attempts[n.p.rec.Attempt])
 			return
 		}
 		n.restore()
@@ -133,7 +139,7 @@ func (n *simVnode) do(s vnode.Step, b *simBatch) {
 		n.held = append(n.held, b)
 	}
 	if s.Sealed != 0 && w.mutation != deltaSinceCapture {
-		n.slice.Sealed(vnode.Mark(s.Sealed))
+		n.slice.Sealed(n.marks[s.Sealed])
 	}
 	if s.Reply.Kind != vnode.NoReply {
 		n.reply(s.Reply)
@@ -159,10 +165,10 @@ func (n *simVnode) apply(b *simBatch, above uint64) {
 			n.dirty = true
 		}
 		if e.deletes {
-			n.slice.Delete(e.key, e.key)
+			n.slice.Delete(simKeys.Hash(e.key), e.key)
 			continue
 		}
-		state, _ := n.slice.Upsert(e.key, e.key)
+		state, _ := n.slice.Upsert(simKeys.Hash(e.key), e.key)
 		state.update(e.position)
 	}
 }
@@ -171,9 +177,10 @@ func (n *simVnode) capture(o *vnode.CaptureOrder) {
 	w := n.p.w
 	n.dirty = false
 	delta, mark, err := n.slice.Capture(nil)
-	if err != nil || uint64(mark) != o.Mark {
-		panic("capture")
+	if err != nil {
+		panic(err)
 	}
+	n.marks[o.Mark], n.attempts[o.Attempt] = mark, mark
 	if w.mutation == deltaSinceCapture {
 		n.slice.Sealed(mark)
 	}
@@ -202,8 +209,11 @@ func (n *simVnode) reply(r vnode.Reply) {
 			if q := p.producers[r.Origin]; q != nil {
 				q.reply(r)
 			}
-		} else if s := p.sources[r.Origin]; s != nil && s.rules.Reply(r) {
-			s.buffer[r.Vnode] = nil
+		} else if s := p.sources[r.Origin]; s != nil {
+			s.silence = 0
+			if s.rules.Reply(r) {
+				s.buffer[r.Vnode] = nil
+			}
 		}
 	})
 }
@@ -214,6 +224,8 @@ type simSource struct {
 	rules  *actors.SourceRules
 	name   string
 	buffer [][]simEvent
+	// silence counts the turns since a vnode last answered.
+	silence int
 }
 
 func newSimSource(p *process, name string) *simSource {
@@ -222,7 +234,7 @@ func newSimSource(p *process, name string) *simSource {
 
 func (s *simSource) tick() {
 	w := s.p.w
-	for range w.r.IntN(4) {
+	if w.chance(.5) {
 		s.read()
 	}
 	if s.rules.High() == w.events {
@@ -240,7 +252,8 @@ func (s *simSource) tick() {
 	if s.rules.Unsealed() && s.rules.Ended() && !s.rules.Done() {
 		s.p.carry(s.p.coord.Want())
 	}
-	if w.chance(.08) {
+	if s.silence++; s.silence > 6 && !s.rules.Replaying() {
+		s.silence = 0
 		for _, v := range s.rules.Resend() {
 			s.buffer[v] = nil
 		}
@@ -282,6 +295,7 @@ type simProducer struct {
 	generation uint64
 	rules      *actors.ProducerRules[[]simEvent]
 	buffer     [][]simEvent
+	silence    int
 }
 
 func newSimProducer(p *process, name string, generation uint64) *simProducer {
@@ -294,7 +308,7 @@ func newSimProducer(p *process, name string, generation uint64) *simProducer {
 
 func (q *simProducer) tick() {
 	w := q.p.w
-	if q.rules.At() < w.events/2 && !w.quiet && w.chance(.5) {
+	if q.rules.At() < w.events/3 && !w.quiet && w.chance(.3) {
 		e, v := w.event(q.name, q.generation, q.rules.Count())
 		q.buffer[v] = append(q.buffer[v], e)
 	}
@@ -304,7 +318,8 @@ func (q *simProducer) tick() {
 			q.buffer[v] = nil
 		}
 	}
-	if w.chance(.08) {
+	if q.silence++; q.silence > 6 {
+		q.silence = 0
 		for _, s := range q.rules.Resend() {
 			q.send(s)
 		}
@@ -317,6 +332,7 @@ func (q *simProducer) send(s actors.Sending[[]simEvent]) {
 }
 
 func (q *simProducer) reply(r vnode.Reply) {
+	q.silence = 0
 	again, _ := q.rules.Reply(r, func(events []simEvent) {
 		for _, e := range events {
 			q.p.w.oracle.durable(r.Vnode, q.name, q.generation, e.position)

@@ -2,7 +2,6 @@ package actors_test
 
 import (
 	"encoding/binary"
-	"slices"
 
 	"github.com/google/uuid"
 
@@ -131,10 +130,11 @@ func (p *process) learn(rec *backend.Record) {
 
 func (p *process) names() []string {
 	var out []string
-	for name := range p.sources {
-		out = append(out, name)
+	for _, name := range sourceNames {
+		if p.sources[name] != nil {
+			out = append(out, name)
+		}
 	}
-	slices.Sort(out)
 	return out
 }
 
@@ -263,11 +263,28 @@ func (p *process) packedOut(segment simSegment, m actors.Captured, parts []merge
 	}
 	w.store.segments[m.Segment.Key()] = segment
 	for range 3 {
-		w.send(p, func() { p.carry(p.coord.Captured(m)) })
+		w.send(p, func() {
+			p.pretend(m)
+			p.carry(p.coord.Captured(m))
+		})
 	}
 	w.send(p, func() { p.order(p.merge.Partials(m.Attempt, parts)) })
 	if w.mutation == earlyEmit {
 		w.oracle.emit(vnode.Epoch(m.Attempt.Number), foldParts(parts))
+	}
+}
+
+// pretend makes captures claim that they stand at the cuts: no cut check.
+func (p *process) pretend(m actors.Captured) {
+	if p.w.mutation != unaligned {
+		return
+	}
+	for _, name := range p.names() {
+		if cut, ok := p.sources[name].rules.Cut(); ok {
+			for _, note := range m.Notes {
+				note.Positions[name] = vnode.Position{At: cut.At}
+			}
+		}
 	}
 }
 
@@ -301,7 +318,7 @@ func (p *process) order(o merger.Order) {
 func (p *process) fetch(s *merger.Sealed) {
 	var parts []merger.Partial
 	for _, seg := range p.w.store.segments {
-		for v, c := range seg {
+		for v, c := range seg { // the order does not matter: the merger looks them up
 			if int(v) < len(s.Tips) && c.slice == s.Tips[v] {
 				parts = append(parts, merger.Partial{Vnode: v, Slice: c.slice, Bytes: c.partial})
 			}

@@ -2,6 +2,8 @@ package actors_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/sheaf-go/sheaf/actors"
 	"github.com/sheaf-go/sheaf/backend"
@@ -142,6 +144,7 @@ func (w *world) collect(p *process, rec *backend.Record) {
 			w.store.floors[rec.Floor.K] = rec.Floor.Seq
 			w.sayf("FLOOR %d = %d", rec.Floor.K, rec.Floor.Seq)
 		}
+		p.coord.Published(rec.Floor.K)
 		w.later(p, func() { w.sweep(p, rec) })
 	})
 }
@@ -157,12 +160,12 @@ func (w *world) sweep(p *process, rec *backend.Record) {
 			keep[r.Segments[i].Key()] = true
 		}
 	}
-	for seq := range w.store.records {
+	for _, seq := range slices.Sorted(maps.Keys(w.store.records)) {
 		if seq < rec.Floor.Seq {
 			w.later(p, func() { delete(w.store.records, seq) })
 		}
 	}
-	for key := range w.store.segments {
+	for _, key := range slices.Sorted(maps.Keys(w.store.segments)) {
 		if !keep[key] && epochOf(key) <= rec.Epoch {
 			w.later(p, func() {
 				delete(w.store.segments, key)

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,7 +15,7 @@ var (
 	simSeed  = flag.Int64("sim.seed", -1, "run this one schedule and print its trace")
 )
 
-const simSteps = 1_200
+const simSteps = 2_200
 
 // runSeed runs one schedule and returns the violation that it found, if any.
 func runSeed(seed uint64, m mutation, trace func(string)) (w *world, found violation) {
@@ -131,4 +132,17 @@ func (c *tally) tooLittle(seeds int) error {
 		return fmt.Errorf("the schedules do too little: %s", c.String(seeds))
 	}
 	return nil
+}
+
+// TestSchedulesAreRepeatable shows that a seed is a schedule: two runs leave the same trace.
+func TestSchedulesAreRepeatable(t *testing.T) {
+	for seed := range uint64(50) {
+		var traces [2][]string
+		for i := range traces {
+			runSeed(seed, noMutation, func(s string) { traces[i] = append(traces[i], s) })
+		}
+		if !slices.Equal(traces[0], traces[1]) {
+			t.Fatalf("seed %d: two runs differ (%d and %d lines)", seed, len(traces[0]), len(traces[1]))
+		}
+	}
 }

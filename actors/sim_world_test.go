@@ -75,13 +75,13 @@ type pendingCall struct {
 
 func newWorld(seed uint64, m mutation, trace func(string)) *world {
 	w := &world{
-		seed: seed, r: rand.New(rand.NewPCG(seed, 0x5eaf)), mutation: m, capacity: 4, events: 60,
+		seed: seed, r: rand.New(rand.NewPCG(seed, 0x5eaf)), mutation: m, capacity: 4, events: 200,
 		faults: map[string]int{}, trace: trace,
 	}
 	pick := func(x ...float64) float64 { return x[w.r.IntN(len(x))] }
-	w.loss, w.repeat, w.putLoss, w.chaos = pick(0, .02, .08, .15), pick(0, .03, .1), pick(0, .05, .2), pick(.004, .01, .02, .03)
+	w.loss, w.repeat, w.putLoss, w.chaos = pick(0, .02, .08, .15), pick(0, .03, .1), pick(0, .05, .2), pick(.001, .003, .006, .01)
 	w.limits = actors.CoordinatorLimits{
-		Interval: 10 * time.Millisecond, Timeout: 60 * time.Millisecond, Retain: 4 + uint64(w.r.IntN(12)), Producers: 8, Sources: 8,
+		Interval: 5 * time.Millisecond, Timeout: 60 * time.Millisecond, Retain: 4 + w.r.IntN(12), Step: 1 + w.r.IntN(6), Producers: 8, Sources: 8,
 	}
 	w.store = newSimStore(w.capacity)
 	w.oracle = newOracle(w)
@@ -193,13 +193,13 @@ func (w *world) fault() {
 	switch x := w.r.Float64(); {
 	case p == nil || (w.any(awake) == nil && x < .5):
 		w.start()
-	case x < .3:
+	case x < .25:
 		w.crash(p)
-	case x < .5 && !p.paused:
+	case x < .45 && !p.paused:
 		w.sayf("PAUSE %s", w.who(p.self))
 		p.paused = true
 		w.count("pause")
-	case x < .7:
+	case x < .65:
 		w.sayf("WAKE %s", w.who(p.self))
 		p.paused = false
 	case !p.paused:

@@ -2,6 +2,7 @@ package vnode
 
 import (
 	"fmt"
+	"maps"
 	"runtime/debug"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -28,8 +29,6 @@ type Instance[K Key, E, S any] interface {
 	Answer(r Reply)
 	// Capture hands a capture over to the checkpointer.
 	Capture(c Capture)
-	// Finish gives a batch back: the vnode does not use it any more.
-	Finish(b *Batch[E])
 	// Applied says that v changed for the first time since its last capture (true), or that the change is captured
 	// or gone (false).
 	Applied(v ID, changed bool)
@@ -126,9 +125,12 @@ type Actor[K Key, E, S, R any] struct {
 	inst   Instance[K, E, S]
 	poison *Poison
 
-	rules   *Rules
+	view    *View        // newest heard of
+	opened  *OpenAttempt // newest heard of
+	rules   *Rules       // nil until a life begins
 	slice   *Slice[K, S]
 	held    []*Batch[E]
+	marks   map[uint64]Mark // of captures that are not sealed: the rules' number to the slice's
 	changed bool
 	turn    Turn
 	doing   string
@@ -184,10 +186,10 @@ func (a *Actor[K, E, S, R]) crash() {
 // end lets go of everything that this life holds.
 func (a *Actor[K, E, S, R]) end() {
 	if a.batch != nil {
-		a.inst.Finish(a.batch)
+		a.batch.finish()
 	}
 	for _, b := range a.held {
-		a.inst.Finish(b)
+		b.finish()
 	}
 	a.note(false)
 	a.rules, a.slice, a.held, a.batch = nil, nil, nil, nil
@@ -201,24 +203,35 @@ func (a *Actor[K, E, S, R]) note(changed bool) {
 	}
 }
 
+// begin starts a life and catches up with what was heard before it.
 func (a *Actor[K, E, S, R]) begin(m *Restored[K, S]) {
 	if a.rules != nil {
 		return
 	}
-	a.slice = m.Slice
+	a.slice, a.marks = m.Slice, map[uint64]Mark{}
 	a.rules = NewRules(m.Self, a.id, m.Life, m.View, m.Tip, m.Positions)
 	for _, r := range a.rules.Announce() {
 		a.inst.Answer(r)
 	}
+	if a.view != nil {
+		a.learn(a.view)
+	}
+	if a.opened != nil {
+		a.open(a.opened)
+	}
 }
 
 func (a *Actor[K, E, S, R]) learn(v *View) {
+	if a.view == nil || v.Seq > a.view.Seq {
+		a.view = v
+	}
 	if a.rules != nil {
 		a.do(a.rules.Learn(v), nil)
 	}
 }
 
 func (a *Actor[K, E, S, R]) open(m *OpenAttempt) {
+	a.opened = m
 	a.learn(m.View)
 	if a.rules != nil {
 		a.do(a.rules.Open(m.Attempt), nil)
@@ -235,7 +248,7 @@ func (a *Actor[K, E, S, R]) query(q *Query[K, S]) {
 
 func (a *Actor[K, E, S, R]) deliver(b *Batch[E]) {
 	if a.rules == nil {
-		a.inst.Finish(b)
+		b.finish()
 		return
 	}
 	a.do(a.rules.Deliver(&b.Header), b)
@@ -258,10 +271,10 @@ func (a *Actor[K, E, S, R]) do(s Step, b *Batch[E]) {
 	case s.Hold:
 		a.held = append(a.held, b)
 	case b != nil:
-		a.inst.Finish(b)
+		b.finish()
 	}
 	if s.Sealed != 0 {
-		a.slice.Sealed(Mark(s.Sealed))
+		a.seal(s.Sealed)
 	}
 	if s.Reply.Kind != NoReply {
 		a.inst.Answer(s.Reply)
@@ -301,7 +314,7 @@ func (a *Actor[K, E, S, R]) apply(b *Batch[E], above uint64) {
 			a.reject(b, i, fmt.Errorf("panicked %d times", a.poison.count))
 			continue
 		}
-		hash, key := uint64(b.Slots[i].Hash)<<32, a.app.KeyOf(b.Events[i])
+		hash, key := uint64(b.Slots[i]), a.app.KeyOf(b.Events[i])
 		state, existed := a.slice.Upsert(hash, key)
 		a.turn.position, a.turn.existed, a.turn.deleted = b.Position(i), existed, false
 		err := a.app.Update(&a.turn, state, b.Events[i])
@@ -334,18 +347,22 @@ func (a *Actor[K, E, S, R]) capture(o *CaptureOrder) {
 	a.doing = "capture"
 	c := Capture{CaptureOrder: *o, Vnode: a.id, Entries: a.slice.Changed()}
 	delta, mark, err := a.slice.Capture(nil)
-	if err == nil && uint64(mark) != o.Mark {
-		err = fmt.Errorf("mark %d of the slice is mark %d of the rules", mark, o.Mark)
-	}
 	if err != nil {
 		panic(fmt.Errorf("capture: %w", err))
 	}
+	a.marks[o.Mark] = mark
 	c.Delta = delta
 	if a.app.Fold != nil {
 		c.Partial = a.partial()
 	}
 	a.note(false)
 	a.inst.Capture(c)
+}
+
+// seal lets the slice forget the changes that a sealed capture holds, and with it those before.
+func (a *Actor[K, E, S, R]) seal(number uint64) {
+	a.slice.Sealed(a.marks[number])
+	maps.DeleteFunc(a.marks, func(n uint64, _ Mark) bool { return n <= number })
 }
 
 func (a *Actor[K, E, S, R]) partial() []byte {

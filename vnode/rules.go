@@ -1,5 +1,10 @@
 package vnode
 
+import (
+	"maps"
+	"slices"
+)
+
 // Rules is what a vnode decides during one life: which events count (I4), when it is aligned (I5), what it captures
 // and on what its captures build (I2). It is a pure state machine: calls in, a [Step] out. The slice, the held-back
 // batches and all I/O belong to the caller, which must carry out every step in full before the next call.
@@ -71,8 +76,8 @@ func (r *Rules) Announce() []Reply {
 	for _, s := range r.view.Sources {
 		out = append(out, Reply{Kind: Gap, Vnode: r.id, Origin: s, Standing: r.standing[s].At, Round: AnyRound})
 	}
-	for name, generation := range r.view.Generations {
-		h := Header{Origin: name, Generation: generation, Round: AnyRound}
+	for _, name := range slices.Sorted(maps.Keys(r.view.Generations)) {
+		h := Header{Origin: name, Generation: r.view.Generations[name], Round: AnyRound}
 		out = append(out, r.reply(Gap, &h, r.standingOf(&h)))
 	}
 	return out
@@ -265,7 +270,8 @@ func (r *Rules) adopt(tip SliceID, step *Step) bool {
 // sealTo notes what is durable now and returns the news for plain producers.
 func (r *Rules) sealTo(at Positions) []Reply {
 	var acks []Reply
-	for origin, p := range at {
+	for _, origin := range slices.Sorted(maps.Keys(at)) {
+		p := at[origin]
 		if p.Generation == 0 || r.sealed[origin] == p {
 			continue
 		}
