@@ -67,7 +67,13 @@ type keptRecord struct {
 	seq      uint64
 	epoch    vnode.Epoch
 	digest   Digest
-	segments []SegmentRef
+	segments []keptSegment
+}
+
+// keptSegment is what the collector remembers of a segment.
+type keptSegment struct {
+	key   string
+	epoch vnode.Epoch
 }
 
 // Report says what a pass did.
@@ -154,16 +160,22 @@ func (c *Collector) learn(ctx context.Context, newest *Record) error {
 func (c *Collector) keep(fresh []keptRecord) {
 	for _, r := range slices.Backward(fresh) {
 		for _, s := range r.segments {
-			c.named[s.Key()]++
-			delete(c.idle, s.Key())
+			c.named[s.key]++
+			delete(c.idle, s.key)
 		}
 		c.kept = append(c.kept, r)
 	}
 }
 
 // ownSegments returns those that are in this store.
-func ownSegments(segments []SegmentRef) []SegmentRef {
-	return slices.DeleteFunc(slices.Clone(segments), func(s SegmentRef) bool { return s.Prefix != "" })
+func ownSegments(segments []SegmentRef) []keptSegment {
+	var own []keptSegment
+	for _, s := range segments {
+		if s.Prefix == "" {
+			own = append(own, keptSegment{s.Key(), s.Epoch})
+		}
+	}
+	return own
 }
 
 // forget drops the records below the floor, and finds what nothing names without them. Of a segment whose epoch is
@@ -194,12 +206,11 @@ func (c *Collector) doom(key string) {
 	c.doomed[key] = struct{}{}
 }
 
-func (c *Collector) release(segments []SegmentRef) {
+func (c *Collector) release(segments []keptSegment) {
 	for _, s := range segments {
-		key := s.Key()
-		if c.named[key]--; c.named[key] == 0 {
-			delete(c.named, key)
-			c.idle[key] = s.Epoch
+		if c.named[s.key]--; c.named[s.key] == 0 {
+			delete(c.named, s.key)
+			c.idle[s.key] = s.epoch
 		}
 	}
 }
@@ -209,9 +220,9 @@ func (c *Collector) pinned(newest *Record) map[string]bool {
 	keys := map[string]bool{}
 	for _, p := range newest.Pins {
 		for _, s := range ownSegments(p.Segments) {
-			keys[s.Key()] = true
-			if c.named[s.Key()] == 0 {
-				c.idle[s.Key()] = s.Epoch
+			keys[s.key] = true
+			if c.named[s.key] == 0 {
+				c.idle[s.key] = s.epoch
 			}
 		}
 	}

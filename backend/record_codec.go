@@ -5,7 +5,6 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/sheaf-go/sheaf/backend/recordpb"
 )
@@ -66,11 +65,11 @@ func (c *recordCodec) decode(seq uint64, data []byte) (*Record, error) {
 		return nil, corrupt(key, "its body: %v", err)
 	}
 	var m recordpb.Record
-	if err := proto.Unmarshal(plain, &m); err != nil {
+	if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(plain, &m); err != nil {
 		return nil, corrupt(key, "its body: %v", err)
 	}
-	if hasUnknown(m.ProtoReflect()) {
-		return nil, corrupt(key, "it has a field that format %d does not know", version)
+	if proto.Size(&m) != len(plain) { // a field that the format does not know, or one twice
+		return nil, corrupt(key, "its body has %d bytes, of which format %d knows %d", len(plain), version, proto.Size(&m))
 	}
 	r, err := unpackRecord(&m, version)
 	if err != nil {
@@ -84,25 +83,4 @@ func (c *recordCodec) decode(seq uint64, data []byte) (*Record, error) {
 	}
 	r.digest = sum
 	return r, nil
-}
-
-// hasUnknown reports whether a message, or one within it, has fields that the schema does not name.
-func hasUnknown(m protoreflect.Message) bool {
-	if len(m.GetUnknown()) > 0 {
-		return true
-	}
-	found := false
-	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		switch {
-		case f.Kind() != protoreflect.MessageKind:
-		case f.IsList():
-			for i := range v.List().Len() {
-				found = found || hasUnknown(v.List().Get(i).Message())
-			}
-		default:
-			found = hasUnknown(v.Message())
-		}
-		return !found
-	})
-	return found
 }
