@@ -121,6 +121,21 @@ func TestCreateTellsWhatItCannotTell(t *testing.T) {
 	}
 }
 
+// TestCreateMakesItsDirectoryAgain removes the directory, as a delete of its last object does, right before the link.
+func TestCreateMakesItsDirectoryAgain(t *testing.T) {
+	real, removed := backend.OSDisk(), 0
+	disk := backend.Disk{Link: func(temp, final string) error {
+		if removed < 5 && os.Remove(filepath.Dir(final)) == nil {
+			removed++
+		}
+		return real.Link(temp, final)
+	}}
+	objects := fileObjects(t, t.TempDir(), completed(disk))
+	if err := objects.Create(t.Context(), "segment/1/deep/a", nil); err != nil || removed != 5 {
+		t.Errorf("create while its directory is removed %d times: got %v, want success after 5", removed, err)
+	}
+}
+
 func errFull() error { return &os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC} }
 
 // completed fills in the real steps.

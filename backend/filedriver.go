@@ -27,7 +27,7 @@ const privateDir = ".sheaf"
 //     xfs, btrfs, zfs, tmpfs, APFS, NTFS and NFS have, and FAT has not;
 //   - may be used by any number of processes on one root.
 //
-// Content types and metadata are not kept. A delete is not synced: after a power loss an object may be back.
+// Files and directories get what the umask leaves. Content types and metadata are not kept. A delete is not synced: after a power loss an object may be back.
 // On Windows an object that somebody reads can be neither deleted nor replaced.
 type fileDriver struct {
 	root  string // absolute

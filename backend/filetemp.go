@@ -88,9 +88,10 @@ func (t *tempDir) create() (*os.File, error) {
 
 // close removes the directory and frees its lock.
 func (t *tempDir) close() error {
-	err := errors.Join(os.RemoveAll(t.path), t.lock.Close())
-	if _, gone := os.Stat(t.path); gone == nil {
-		return os.RemoveAll(t.path)
+	err := os.RemoveAll(t.path)
+	lockErr := t.lock.Close()
+	if err != nil {
+		err = os.RemoveAll(t.path) // where a locked file cannot be removed
 	}
-	return err
+	return errors.Join(err, lockErr)
 }

@@ -35,10 +35,13 @@ func lockStore(root, instance string, alone bool) (*storeLock, error) {
 		return nil, named(err)
 	}
 	l := &storeLock{}
+	var err error
 	if alone {
-		return l, l.lockAlone(store, instances)
+		err = l.lockAlone(store, instances)
+	} else {
+		err = l.lockShared(store, filepath.Join(instances, escapeSegment(instance)))
 	}
-	if err := l.lockShared(store, filepath.Join(instances, escapeSegment(instance))); err != nil {
+	if err != nil {
 		return nil, errors.Join(err, l.release())
 	}
 	return l, nil
