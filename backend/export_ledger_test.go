@@ -25,6 +25,11 @@ func (c *RecordCodec) Body(data []byte) ([]byte, error) {
 	return c.codec.unzip.DecodeAll(body, nil)
 }
 
+// DecodeRecordBody decodes the body of a record's object.
+func DecodeRecordBody(seq uint64, body []byte) (*Record, error) {
+	return decodeBody(seq, body, ledgerFormat)
+}
+
 // Wrap compresses a body and frames it.
 func (c *RecordCodec) Wrap(body []byte, format uint32) []byte {
 	data, _ := closeFrame(c.codec.zip.EncodeAll(body, openFrame(recordMagic, format, len(body))))

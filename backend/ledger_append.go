@@ -34,7 +34,10 @@ func (l *Ledger) Append(ctx context.Context, rec *Record) (Outcome, *Record, err
 	if err != nil {
 		return Unknown, nil, fmt.Errorf("append: %w", err)
 	}
-	if err := l.finishFloor(ctx, rec); err != nil {
+	switch err := l.finishFloor(ctx, rec); {
+	case errors.Is(err, ErrCollected): // what rec extends is gone already
+		return Void, nil, nil
+	case err != nil:
 		return Unknown, nil, fmt.Errorf("append record %d: %w", rec.Seq, err)
 	}
 	createErr := l.objects.Create(ctx, recordKey(rec.Seq), data)

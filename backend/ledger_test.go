@@ -519,3 +519,35 @@ func TestDamageStopsTheSearch(t *testing.T) {
 		}
 	}
 }
+
+// collectedMeanwhile is a store in which others collect just before a key is read.
+type collectedMeanwhile struct {
+	*memObjects
+	key     string
+	collect func()
+}
+
+func (c *collectedMeanwhile) Get(ctx context.Context, key string, part backend.Range) ([]byte, error) {
+	if key == c.key {
+		c.key = ""
+		c.collect()
+	}
+	return c.memObjects.Get(ctx, key, part)
+}
+
+// I9: a sleeper that has to publish the floor before its own finds that record collected: it is void, not in trouble.
+func TestSleeperWhoseFloorWasPublishedIsVoid(t *testing.T) {
+	store := newMemObjects()
+	awake, rec := openLedger(t, store)
+	rec = next(grow(t, awake, rec, 20))
+	backend.RaiseFloor(rec, 4)
+	win(t, awake, rec)
+	asleep := next(rec)
+	backend.RaiseFloor(asleep, 8)
+	sleeper := awake.Fork(&collectedMeanwhile{store, recordKey(rec.Seq), func() {
+		collectBelow(t, awake, grow(t, awake, rec, 20), 30)
+	}})
+	if outcome, _, err := sleeper.Append(t.Context(), asleep); outcome != backend.Void || err != nil {
+		t.Errorf("append record %d above floor 30: got %v, %v, want void", asleep.Seq, outcome, err)
+	}
+}

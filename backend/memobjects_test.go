@@ -3,7 +3,6 @@ package backend_test
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -85,11 +84,10 @@ func (m *memObjects) List(_ context.Context, prefix string, yield func(string, i
 		m.mu.Unlock()
 		return err
 	}
-	keys := slices.Sorted(maps.Keys(m.objects))
 	m.mu.Unlock()
-	for _, key := range keys {
-		if strings.HasPrefix(key, prefix) && !yield(key, 0) {
-			return nil
+	for _, key := range m.keys(prefix) {
+		if !yield(key, 0) {
+			break
 		}
 	}
 	return nil

@@ -56,20 +56,31 @@ func (c *recordCodec) encode(r *Record) ([]byte, Digest, error) {
 // decode reads the object of the record with that sequence number. It fails with a [CorruptError] or a [FormatError].
 func (c *recordCodec) decode(seq uint64, data []byte) (*Record, error) {
 	key := recordKey(seq)
-	body, version, sum, err := readFrame(key, recordMagic, data)
+	packed, version, sum, err := readFrame(key, recordMagic, data)
 	if err != nil {
 		return nil, err
 	}
-	plain, err := c.unzip.DecodeAll(body, nil)
+	body, err := c.unzip.DecodeAll(packed, nil)
 	if err != nil {
 		return nil, corrupt(key, "its body: %v", err)
 	}
+	r, err := decodeBody(seq, body, version)
+	if err != nil {
+		return nil, err
+	}
+	r.digest = sum
+	return r, nil
+}
+
+// decodeBody reads the body of a record's object.
+func decodeBody(seq uint64, body []byte, version uint32) (*Record, error) {
+	key := recordKey(seq)
 	var m recordpb.Record
-	if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(plain, &m); err != nil {
+	if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(body, &m); err != nil {
 		return nil, corrupt(key, "its body: %v", err)
 	}
-	if proto.Size(&m) != len(plain) { // a field that the format does not know, or one twice
-		return nil, corrupt(key, "its body has %d bytes, of which format %d knows %d", len(plain), version, proto.Size(&m))
+	if known := proto.Size(&m); known != len(body) { // a field that the format does not know, or one twice
+		return nil, corrupt(key, "its body has %d bytes, of which format %d knows %d", len(body), version, known)
 	}
 	r, err := unpackRecord(&m, version)
 	if err != nil {
@@ -81,6 +92,5 @@ func (c *recordCodec) decode(seq uint64, data []byte) (*Record, error) {
 	if reason := r.check(); reason != "" {
 		return nil, corrupt(key, "%s", reason)
 	}
-	r.digest = sum
 	return r, nil
 }
