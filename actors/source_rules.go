@@ -116,6 +116,14 @@ func (s *SourceRules) BarrierDue(v vnode.ID) bool {
 	return s.cutting && s.pending.Has(v) && s.covered(v) >= s.cut
 }
 
+// Capturing counts the vnodes that were sent their barrier and have not counted it.
+func (s *SourceRules) Capturing() int {
+	if !s.cutting {
+		return 0
+	}
+	return len(s.sent) - s.pending.Len() - s.counted.Len()
+}
+
 // Pending returns the vnodes whose barrier is not sent yet. The caller must not change it.
 func (s *SourceRules) Pending() vnode.Set { return s.pending }
 

@@ -287,11 +287,11 @@ func (a *Actor[K, E, S, R]) do(s Step, b *Batch[E]) {
 	}
 }
 
-// release delivers what was held back, oldest first; some of it may be held again.
+// release delivers what was held back, oldest first; some of it may be held again, behind the rest.
 func (a *Actor[K, E, S, R]) release() {
-	held := a.held
-	a.held = nil
-	for _, b := range held {
+	for n := len(a.held); n > 0 && len(a.held) > 0; n-- {
+		b := a.held[0]
+		a.held = a.held[1:]
 		a.deliver(b)
 	}
 }

@@ -1,0 +1,44 @@
+package actors
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/merger"
+	"github.com/sheaf-go/sheaf/vnode"
+)
+
+// Config is what an instance runs on. Everything is set by the root package.
+type Config[K vnode.Key, E, S, R any] struct {
+	App      vnode.App[K, E, S, R]
+	Identity backend.Identity
+	Store    backend.Objects
+	Instance string
+
+	// Merge folds one result into another; Sinks take the results. Nil and none without App.Fold.
+	Merge func(into *R, from R)
+	Sinks []merger.Sink[R]
+
+	DeadLetter func(vnode.Rejected[E]) // nil: logged only
+	Tries      int                     // times that a panicking event is applied
+
+	Epoch   time.Duration // from one epoch's barrier to the next
+	Timeout time.Duration // for an epoch to be sealed
+	Retain  int           // records
+	Limits  Limits
+	Log     *zap.Logger
+}
+
+// Limits bound what waits (I8).
+type Limits struct {
+	InFlight  int64 // bytes of a source's or producer's events that are sent and not applied
+	History   int64 // bytes of a producer's unsealed events
+	Producers int   // names
+	Sources   int   // names
+}
+
+// batchLen is how many events a batch holds at most: enough to make the cost of a message small beside them, fewer
+// with many vnodes so that the buffers of a source stay small.
+func batchLen(capacity int) int { return min(512, max(64, 1<<18/capacity)) }

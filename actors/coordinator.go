@@ -1,0 +1,168 @@
+package actors
+
+import (
+	"context"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/vnode"
+)
+
+// coordinator is the shell around [CoordinatorRules]: it creates records, keeps time, and carries what the rules say
+// to the rest of the instance.
+type coordinator struct {
+	in      host
+	ledger  *backend.Ledger
+	rules   *CoordinatorRules
+	began   time.Time
+	timer   *time.Timer
+	at      time.Duration // when the timer fires
+	answers map[uint64]chan<- Answer
+	tickets uint64
+	unknown int // tries at the record in hand that had no outcome
+}
+
+// host is what the coordinator needs of its instance.
+type host interface {
+	// publish takes a record that stands.
+	publish(rec *backend.Record, sealed bool)
+	// opened tells of an attempt.
+	opened(a vnode.Attempt)
+	// stop ends the instance.
+	stop(err error)
+	// changed says how many vnodes hold changes that no capture holds.
+	changed() int64
+	// background runs a step of I/O; it must end when the context does.
+	background(func(ctx context.Context))
+	troubles() *troubles
+}
+
+// Messages to the coordinator, beside CutNamed, Captured and *backend.Fold.
+type (
+	begin struct {
+		newest  *backend.Record
+		waiting []Waiting
+		self    vnode.Member
+		limits  CoordinatorLimits
+	}
+	tick    struct{}
+	outcome struct {
+		outcome backend.Outcome
+		winner  *backend.Record
+	}
+	ask struct {
+		request Request
+		answer  chan<- Answer // buffered
+	}
+	want          struct{}
+	demand        struct{}
+	captureFailed struct{ attempt vnode.Attempt }
+	emitted       struct{ epoch vnode.Epoch }
+	published     struct{ floor uint64 }
+)
+
+func (c *coordinator) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case begin:
+		var effects []Effect
+		c.rules, effects = NewCoordinatorRules(m.self, m.limits, m.newest, m.waiting, c.now())
+		c.carry(ctx, effects)
+	case tick:
+		c.at = 0
+		c.carry(ctx, c.rules.Tick(c.now()))
+	case outcome:
+		c.unknown++
+		if m.outcome != backend.Unknown {
+			c.unknown = 0
+		}
+		c.carry(ctx, c.rules.Outcome(m.outcome, m.winner))
+	case ask:
+		c.tickets++
+		m.request.Ticket = c.tickets
+		c.answers[c.tickets] = m.answer
+		c.carry(ctx, c.rules.Ask(m.request))
+	case want:
+		c.carry(ctx, c.rules.Want())
+	case demand:
+		c.carry(ctx, c.rules.Demand())
+	case CutNamed:
+		c.carry(ctx, c.rules.Cut(m))
+	case Captured:
+		c.carry(ctx, c.rules.Captured(m))
+	case captureFailed:
+		c.carry(ctx, c.rules.CaptureFailed(m.attempt))
+	case emitted:
+		c.carry(ctx, c.rules.Emitted(m.epoch))
+	case published:
+		c.rules.Published(m.floor)
+	case *backend.Fold:
+		c.carry(ctx, c.rules.Folded(m))
+	case *actor.Stopping:
+		if c.timer != nil {
+			c.timer.Stop()
+		}
+	}
+}
+
+func (c *coordinator) now() time.Duration { return time.Since(c.began) }
+
+func (c *coordinator) carry(ctx actor.Context, effects []Effect) {
+	for _, e := range effects {
+		switch {
+		case e.Append != nil:
+			c.append(ctx, e.Append)
+		case e.Publish != nil:
+			c.in.publish(e.Publish, e.Sealed)
+			if c.in.changed() > 0 {
+				ctx.Send(ctx.Self(), want{})
+			}
+		case e.Open != nil:
+			c.in.opened(*e.Open)
+		case e.Answer != nil:
+			c.answers[e.Answer.Ticket] <- *e.Answer
+			delete(c.answers, e.Answer.Ticket)
+		case e.Stop != nil:
+			c.in.stop(e.Stop)
+		}
+	}
+	c.arm(ctx)
+}
+
+// append tries once to create a record; an unknown outcome makes the rules ask for the same again.
+func (c *coordinator) append(ctx actor.Context, rec *backend.Record) {
+	rec.Time = time.Now()
+	root, self := ctx.ActorSystem().Root, ctx.Self()
+	retry := newBackoff()
+	retry.tries = c.unknown
+	c.in.background(func(bg context.Context) {
+		if retry.tries > 0 && retry.wait(bg) != nil {
+			return
+		}
+		o, winner, err := c.ledger.Append(bg, rec)
+		if bg.Err() != nil {
+			return
+		}
+		if o == backend.Unknown {
+			c.in.troubles().failed("create a record", err)
+		} else {
+			c.in.troubles().fine("create a record")
+		}
+		root.Send(self, outcome{o, winner})
+	})
+}
+
+// arm sets the timer to when the rules have something to do.
+func (c *coordinator) arm(ctx actor.Context) {
+	at, ok := c.rules.Deadline()
+	if !ok || (c.at != 0 && c.at <= at) {
+		return
+	}
+	c.at = max(at, 1)
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	root, self := ctx.ActorSystem().Root, ctx.Self()
+	c.timer = time.AfterFunc(at-c.now(), func() { root.Send(self, tick{}) })
+}

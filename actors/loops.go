@@ -1,0 +1,186 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/vnode"
+)
+
+// Restore queues a vnode to be given its newest sealed slice.
+func (in *Instance[K, E, S, R]) Restore(v vnode.ID) { in.restores.put(v) }
+
+// restoreLoop restores vnodes, as many at once as wait, from the newest record, once that names this incarnation.
+func (in *Instance[K, E, S, R]) restoreLoop() {
+	retry := newBackoff()
+	var used, left []vnode.ID
+	for {
+		select {
+		case <-in.ctx.Done():
+			return
+		case <-in.restores.wake:
+		}
+		if !in.newest.Load().ours {
+			continue
+		}
+		used = in.restores.take(used)
+		left = append(left[:0], used...)
+		for len(left) > 0 {
+			var err error
+			if left, err = in.restore(left); err == nil {
+				in.problems.fine(doRestore)
+				retry.tries = 0
+				continue
+			}
+			in.problems.failed(doRestore, err)
+			if retry.wait(in.ctx) != nil {
+				return
+			}
+		}
+	}
+}
+
+const doRestore = "restore vnodes"
+
+// restore gives vnodes their slices and returns those that it could not.
+func (in *Instance[K, E, S, R]) restore(vnodes []vnode.ID) (left []vnode.ID, err error) {
+	k := in.newest.Load()
+	given := vnode.Set{}
+	err = backend.Restorer{Objects: in.cfg.Store, Record: k.rec}.Restore(in.ctx, vnodes, func(r backend.RestoredSlice) error {
+		if err := in.give(k, r); err != nil {
+			return err
+		}
+		given.Add(r.Vnode)
+		return nil
+	})
+	for _, v := range vnodes {
+		if !given.Has(v) {
+			left = append(left, v)
+		}
+	}
+	if err == nil && len(left) > 0 {
+		err = fmt.Errorf("vnode %d was not restored", left[0])
+	}
+	return left, err
+}
+
+// give builds a vnode's slice and begins a life of it.
+func (in *Instance[K, E, S, R]) give(k *known, r backend.RestoredSlice) (err error) {
+	defer func() {
+		if x := recover(); x != nil {
+			err = fmt.Errorf("vnode %d: the state codec panicked: %v", r.Vnode, x)
+		}
+	}()
+	slice := vnode.NewSlice(in.cfg.App.Keys, in.cfg.App.State)
+	for _, d := range r.Deltas {
+		if err := slice.Load(d); err != nil {
+			return fmt.Errorf("vnode %d: %w", r.Vnode, err)
+		}
+	}
+	positions := r.Positions.Clone()
+	for source, at := range k.view.Cuts {
+		positions[source] = vnode.Position{At: at}
+	}
+	in.system.Root.Send(in.vnodes[r.Vnode], &vnode.Restored[K, S]{
+		Slice: slice, Tip: r.Slice, Positions: positions, View: k.view, Self: in.self,
+		Life: vnode.Life{Incarnation: in.self.Incarnation, N: in.lives.Add(1)},
+	})
+	in.problems.fine(fmt.Sprintf("run vnode %d", r.Vnode))
+	in.restored.Add(1)
+	in.tellNews()
+	return nil
+}
+
+// compactLoop folds what every seal leaves to be folded, one fold at a time, beside the actors.
+func (in *Instance[K, E, S, R]) compactLoop() {
+	ahead := uint64(2)
+	var all vnode.Set
+	for v := range in.vnodes {
+		all.Add(vnode.ID(v))
+	}
+	for {
+		select {
+		case <-in.ctx.Done():
+			return
+		case <-in.sealedAt:
+		}
+		fold, err := in.compact(all, ahead)
+		if err != nil {
+			in.problems.failed(doCompact, err)
+			continue
+		}
+		in.problems.fine(doCompact)
+		if fold == nil {
+			continue
+		}
+		// A fold that came too late for its name is lost: name the next one further ahead.
+		if fold.Late(in.newest.Load().rec.Epoch) {
+			ahead = min(2*ahead, maxAhead)
+		}
+		in.awaitFold(fold)
+	}
+}
+
+const (
+	doCompact = "compact"
+	// maxAhead is how many epochs ahead a fold is named at most.
+	maxAhead = 64
+)
+
+// compact folds once, if anything is to be folded. The segment's name allows it to enter with the epoch that many
+// ahead of the newest, so that writing it may take as long.
+func (in *Instance[K, E, S, R]) compact(vnodes vnode.Set, ahead uint64) (*backend.Fold, error) {
+	rec := in.newest.Load().rec
+	plan, ok := backend.PlanCompaction(rec, vnodes, backend.CompactionPolicy{})
+	if !ok {
+		return nil, nil
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, err
+	}
+	fold, err := backend.Compact(in.ctx, in.cfg.Store, rec, plan, func() backend.FoldName {
+		return backend.FoldName{Epoch: vnode.Epoch(in.newest.Load().rec.High + ahead), ID: id, Writer: in.self}
+	})
+	if err == nil {
+		in.tell(fold)
+	}
+	return fold, err
+}
+
+// awaitFold waits until a fold has entered the ledger or cannot any more: the next is planned on what it leaves.
+func (in *Instance[K, E, S, R]) awaitFold(f *backend.Fold) {
+	_ = in.await(in.ctx, func() bool { return f.Late(in.newest.Load().rec.Epoch) })
+}
+
+// collectLoop deletes what no record reaches, whenever the floor rises.
+func (in *Instance[K, E, S, R]) collectLoop() {
+	c := backend.NewCollector(in.ledger, backend.CollectorConfig{Retain: in.cfg.Retain})
+	for {
+		select {
+		case <-in.ctx.Done():
+			return
+		case <-in.floorAt:
+		}
+		rec := in.newest.Load().rec
+		report, err := c.Run(in.ctx, rec)
+		switch {
+		case errors.Is(err, context.Canceled):
+			return
+		case err != nil:
+			in.problems.failed(doCollect, err)
+		default:
+			in.problems.fine(doCollect)
+			in.tell(published{rec.Floor.K})
+			if report.Left > 0 {
+				poke(in.floorAt)
+			}
+		}
+	}
+}
+
+const doCollect = "collect"

@@ -1,0 +1,335 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sheaf-go/sheaf/vnode"
+)
+
+// Errors of producers.
+var (
+	ErrClosed = errors.New("closed")
+	// ErrFenced is returned by a producer whose name was opened again, here or elsewhere.
+	ErrFenced = errors.New("the producer's name was opened again: a newer generation is in force")
+)
+
+// linger is how long an event waits for others before it is sent.
+const linger = 2 * time.Millisecond
+
+// Producer is a plain producer: it counts its own events and keeps them until they are sealed. It may be used by many
+// goroutines at once; events of one goroutine keep their order per key.
+type Producer[K vnode.Key, E any] struct {
+	name       string
+	generation uint64
+	target[K, E]
+	batch int
+
+	mu       sync.Mutex // guards what follows, and the histories
+	rules    *ProducerRules[*history[E]]
+	buffers  []*history[E] // one per vnode
+	buffered int           // events in buffers
+	unsealed int64         // bytes of events that are not sealed
+	inFlight int64         // bytes sent and not finished
+	free     []*history[E] // to be used again
+	news     chan struct{} // closed and replaced when something was freed
+	linger   *time.Timer
+	waiting  bool   // linger runs
+	waiters  int    // on news
+	asked    uint64 // for an epoch, at this position / halfEvery
+	err      error
+}
+
+// history is a batch that is kept until it is sealed, and may be sent more than once.
+type history[E any] struct {
+	owner   interface{ finished(h *history[E]) }
+	batch   vnode.Batch[E]
+	flights int  // sent and not finished
+	sealed  bool // not needed any more
+}
+
+// Finish is called in a vnode's turn.
+func (h *history[E]) Finish(*vnode.Batch[E]) { h.owner.finished(h) }
+
+// halfEvery is how many events lie between two demands of a producer whose history is half full.
+const halfEvery = 1 << 14
+
+// maxFree is how many empty histories are kept for use again.
+const maxFree = 256
+
+func newProducer[K vnode.Key, E any](name string, generation uint64, to target[K, E]) *Producer[K, E] {
+	p := &Producer[K, E]{
+		name: name, generation: generation, target: to, batch: batchLen(len(to.vnodes)),
+		rules: NewProducerRules[*history[E]](name, generation, len(to.vnodes)),
+		news:  make(chan struct{}), buffers: make([]*history[E], len(to.vnodes)),
+	}
+	for v := range p.buffers {
+		p.buffers[v] = &history[E]{owner: p}
+	}
+	p.linger = time.AfterFunc(time.Hour, p.lingered)
+	p.linger.Stop()
+	return p
+}
+
+// Name is the producer's name.
+func (p *Producer[K, E]) Name() string { return p.name }
+
+// Send hands an event over and returns its position. It waits while a bound is reached, until ctx ends. The event is
+// durable once [Producer.Flush] has returned after it; until then it is kept and sent again as needed. Sheaf owns what
+// the event refers to from now on.
+func (p *Producer[K, E]) Send(ctx context.Context, e E) (position uint64, err error) {
+	hash, err := p.hash(e)
+	if err != nil {
+		return 0, fmt.Errorf("send to producer %s: %w", p.name, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.admit(ctx); err != nil {
+		return 0, fmt.Errorf("send to producer %s: %w", p.name, err)
+	}
+	return p.put(vnode.Of(hash, len(p.buffers)), e, hash), nil
+}
+
+// hash returns the hash of the event's key; a panic of the app is an error.
+func (p *Producer[K, E]) hash(e E) (hash uint64, err error) {
+	defer func() {
+		if x := recover(); x != nil {
+			err = fmt.Errorf("the key function panicked: %v", x)
+		}
+	}()
+	key := p.keyOf(e)
+	return p.keys.Hash(key), p.keys.Check(key)
+}
+
+// admit waits, with the lock given up meanwhile, until one more event is within the bounds. When half of the history
+// is full it asks for an epoch, so that seldom anybody waits.
+func (p *Producer[K, E]) admit(ctx context.Context) error {
+	if p.unsealed >= p.limits.History/2 && p.asked != p.rules.At()/halfEvery {
+		p.asked = p.rules.At() / halfEvery
+		p.in.tell(demand{})
+	}
+	for p.err == nil && (p.unsealed >= p.limits.History || p.inFlight >= p.limits.InFlight) {
+		p.flushAll()
+		p.in.tell(demand{})
+		if err := p.await(ctx, repeatAfter); err != nil {
+			return err
+		}
+	}
+	if p.err == nil {
+		return ctx.Err()
+	}
+	return p.err
+}
+
+// put buffers an event and sends the buffer if it is full.
+func (p *Producer[K, E]) put(v vnode.ID, e E, hash uint64) uint64 {
+	if b := &p.buffers[v].batch; len(b.Events) > 0 && p.rules.At()+1-b.Base > vnode.MaxOffset {
+		p.flush(v)
+	}
+	b, at := &p.buffers[v].batch, p.rules.Count()
+	if len(b.Events) == 0 {
+		b.Base = at - 1
+	}
+	b.Append(e, hash, at)
+	p.buffered++
+	p.unsealed += bytesOf[E](1)
+	if len(b.Events) >= p.batch {
+		p.flush(v)
+	} else if !p.waiting {
+		p.waiting = true
+		p.linger.Reset(linger)
+	}
+	return at
+}
+
+func (p *Producer[K, E]) lingered() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting = false
+	p.flushAll()
+}
+
+func (p *Producer[K, E]) flushAll() {
+	if p.buffered == 0 {
+		return
+	}
+	for v := range p.buffers {
+		if len(p.buffers[v].batch.Events) > 0 {
+			p.flush(vnode.ID(v))
+		}
+	}
+}
+
+// flush sends v's buffer and keeps it.
+func (p *Producer[K, E]) flush(v vnode.ID) {
+	h := p.buffers[v]
+	p.buffered -= len(h.batch.Events)
+	s := p.rules.Flush(v, h)
+	p.buffers[v] = p.fresh()
+	h.batch.Header, h.batch.Vnode, h.batch.Owner = s.Header, v, h
+	p.sendBatch(v, h, &h.batch)
+}
+
+func (p *Producer[K, E]) fresh() *history[E] {
+	if n := len(p.free); n > 0 {
+		h := p.free[n-1]
+		p.free = p.free[:n-1]
+		return h
+	}
+	return &history[E]{owner: p}
+}
+
+func (p *Producer[K, E]) sendBatch(v vnode.ID, h *history[E], b *vnode.Batch[E]) {
+	h.flights++
+	p.inFlight += bytesOf[E](len(b.Events))
+	p.root.Send(p.vnodes[v], b)
+}
+
+// sendAgain sends a kept batch under a new header, or a question without events.
+func (p *Producer[K, E]) sendAgain(s Sending[*history[E]]) {
+	h := s.Events
+	if h == nil {
+		h = &history[E]{owner: p, sealed: true}
+	}
+	b := &vnode.Batch[E]{Header: s.Header, Vnode: s.Vnode, Owner: h, Base: h.batch.Base, Events: h.batch.Events, Slots: h.batch.Slots}
+	p.sendBatch(s.Vnode, h, b)
+}
+
+// finished notes that a vnode does not use a batch any more.
+func (p *Producer[K, E]) finished(h *history[E]) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.inFlight -= bytesOf[E](len(h.batch.Events))
+	h.flights--
+	p.recycle(h)
+	p.tellNews()
+}
+
+// recycle keeps an empty history for use again.
+func (p *Producer[K, E]) recycle(h *history[E]) {
+	if !h.sealed || h.flights > 0 {
+		return
+	}
+	h.batch.Reset()
+	h.sealed = false
+	if len(p.free) < maxFree {
+		p.free = append(p.free, h)
+	}
+}
+
+func (p *Producer[K, E]) tellNews() {
+	if p.waiters > 0 {
+		p.waiters = 0
+		close(p.news)
+		p.news = make(chan struct{})
+	}
+}
+
+// answer takes a vnode's reply, in its turn.
+func (p *Producer[K, E]) answer(r vnode.Reply) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	again, superseded := p.rules.Reply(r, func(h *history[E]) {
+		p.unsealed -= bytesOf[E](len(h.batch.Events))
+		h.sealed = true
+		p.recycle(h)
+	})
+	for _, s := range again {
+		p.sendAgain(s)
+	}
+	if superseded && p.err == nil {
+		p.err = ErrFenced
+	}
+	p.tellNews()
+}
+
+// Flush returns when everything sent before it is sealed.
+func (p *Producer[K, E]) Flush(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.err == nil && (p.buffered > 0 || p.rules.Unsealed()) {
+		p.flushAll()
+		p.in.tell(demand{})
+		if err := p.await(ctx, repeatAfter); err != nil {
+			return fmt.Errorf("flush producer %s: %w", p.name, err)
+		}
+	}
+	if p.err != nil {
+		return fmt.Errorf("flush producer %s: %w", p.name, p.err)
+	}
+	return nil
+}
+
+// await waits for news, with the lock given up meanwhile, at most for a while.
+func (p *Producer[K, E]) await(ctx context.Context, most time.Duration) error {
+	news := p.news
+	p.waiters++
+	p.mu.Unlock()
+	defer p.mu.Lock()
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case <-news:
+	case <-timer.C:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// fail ends the producer: everything that waits returns the error.
+func (p *Producer[K, E]) fail(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err == nil {
+		p.err = err
+	}
+	p.linger.Stop()
+	p.tellNews()
+}
+
+func (p *Producer[K, E]) status() ProducerStatus {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return ProducerStatus{Name: p.name, Sent: p.rules.At(), Unsealed: p.unsealed}
+}
+
+// held names the bound that makes Send wait; empty if none does.
+func (p *Producer[K, E]) held() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.unsealed >= p.limits.History:
+		return "history of producer " + p.name
+	case p.inFlight >= p.limits.InFlight:
+		return "in_flight of producer " + p.name
+	}
+	return ""
+}
+
+// closedIdle reports whether the producer was closed and holds nothing that is not sealed: its name may go.
+func (p *Producer[K, E]) closedIdle() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err != nil && p.buffered == 0 && !p.rules.Unsealed()
+}
+
+// Close seals what was sent and takes nothing more; its name may be opened again, or retired when names run out.
+func (p *Producer[K, E]) Close(ctx context.Context) error {
+	if err := p.Flush(ctx); err != nil && !errors.Is(err, ErrClosed) {
+		return err
+	}
+	p.fail(ErrClosed)
+	return nil
+}
+
+// flushed is Flush for the instance: a producer that is over has nothing to wait for.
+func (p *Producer[K, E]) flushed(ctx context.Context) error {
+	if err := p.Flush(ctx); err != nil && !errors.Is(err, ErrClosed) && !errors.Is(err, ErrFenced) {
+		return err
+	}
+	return nil
+}

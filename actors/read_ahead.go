@@ -1,0 +1,97 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+)
+
+// readAhead reads a source in a goroutine of its own, two chunks ahead of whoever deals its events out.
+type readAhead[E any] struct {
+	next   uint64 // position behind which the next chunk begins; the dealer's
+	chunk  []E    // in the dealer's hands
+	end    bool   // nothing follows
+	failed bool
+
+	out    chan chunk[E]
+	free   chan []E
+	cancel context.CancelFunc
+}
+
+// chunk is a run of events, or why there is none.
+type chunk[E any] struct {
+	events []E
+	err    error
+}
+
+func newReadAhead[E any](ctx context.Context, from Source[E], at uint64) (*readAhead[E], func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	r := &readAhead[E]{next: at, out: make(chan chunk[E], 1), free: make(chan []E, 3), cancel: cancel}
+	for range cap(r.free) {
+		r.free <- make([]E, readLen)
+	}
+	return r, func() { r.read(ctx, from, at) }
+}
+
+func (r *readAhead[E]) chunks() <-chan chunk[E] {
+	if r == nil {
+		return nil
+	}
+	return r.out
+}
+
+// giveBack gives the space of the chunk in hand back.
+func (r *readAhead[E]) giveBack() {
+	if r.chunk != nil {
+		r.free <- r.chunk[:readLen]
+		r.chunk = nil
+	}
+}
+
+// read reads until an error, which is the last chunk.
+func (r *readAhead[E]) read(ctx context.Context, from Source[E], at uint64) {
+	reader, err := open(ctx, from, at)
+	if err != nil {
+		r.put(ctx, chunk[E]{err: err})
+		return
+	}
+	defer reader.Close()
+	for err == nil {
+		var c chunk[E]
+		select {
+		case <-ctx.Done():
+			return
+		case c.events = <-r.free:
+		}
+		clear(c.events)
+		var n int
+		n, err = read(ctx, reader, c.events)
+		c.events, c.err = c.events[:n], err
+		r.put(ctx, c)
+	}
+}
+
+func (r *readAhead[E]) put(ctx context.Context, c chunk[E]) {
+	select {
+	case <-ctx.Done():
+	case r.out <- c:
+	}
+}
+
+// open opens a source; a panic of the user's code is an error.
+func open[E any](ctx context.Context, from Source[E], at uint64) (r Reader[E], err error) {
+	defer func() {
+		if x := recover(); x != nil {
+			err = fmt.Errorf("open panicked: %v", x)
+		}
+	}()
+	return from.Open(ctx, at)
+}
+
+func read[E any](ctx context.Context, r Reader[E], into []E) (n int, err error) {
+	defer func() {
+		if x := recover(); x != nil {
+			n, err = 0, fmt.Errorf("read panicked: %v", x)
+		}
+	}()
+	return r.Read(ctx, into)
+}

@@ -1,0 +1,179 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/vnode"
+)
+
+// Get returns a copy of the live state of a key; false if it has none. A crash may take back what it shows.
+func (in *Instance[K, E, S, R]) Get(ctx context.Context, k K) (s S, found bool, err error) {
+	hash := in.cfg.App.Keys.Hash(k)
+	var encoded []byte
+	err = in.query(ctx, vnode.Of(hash, len(in.vnodes)), func(slice *vnode.Slice[K, S]) error {
+		live, ok := slice.Get(hash, k)
+		if !ok {
+			return nil
+		}
+		var err error
+		found = true
+		encoded, err = in.cfg.App.State.Append(nil, live)
+		return err
+	})
+	if err == nil && found {
+		err = in.cfg.App.State.Decode(encoded, &s)
+	}
+	if err != nil {
+		return s, false, fmt.Errorf("get: %w", err)
+	}
+	return s, found, nil
+}
+
+// query runs a function in a vnode's turn; while the vnode has no slice it is tried again.
+func (in *Instance[K, E, S, R]) query(ctx context.Context, v vnode.ID, run func(*vnode.Slice[K, S]) error) error {
+	retry := newBackoff()
+	for {
+		answer := make(chan error, 1)
+		in.system.Root.Send(in.vnodes[v], &vnode.Query[K, S]{
+			Run:  func(s *vnode.Slice[K, S], _ *vnode.View) { answer <- guarded(func() error { return run(s) }) },
+			Lost: func() { answer <- errLost },
+		})
+		select {
+		case err := <-answer:
+			if err != errLost {
+				return err
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-in.ctx.Done():
+			return in.Err()
+		}
+		if err := retry.wait(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+type lost struct{}
+
+func (lost) Error() string { return "the vnode has no slice now" }
+
+var errLost error = lost{}
+
+// guarded runs a function of the app: a panic is an error.
+func guarded(f func() error) (err error) {
+	defer func() {
+		if x := recover(); x != nil {
+			err = fmt.Errorf("the app panicked: %v", x)
+		}
+	}()
+	return f()
+}
+
+// Scan calls yield with a copy of the live state of every key, vnode by vnode, until it returns false. Each vnode is
+// seen at one moment, different vnodes at different ones; [Instance.ScanAt] reads one epoch.
+func (in *Instance[K, E, S, R]) Scan(ctx context.Context, yield func(K, S) bool) error {
+	for v := range in.vnodes {
+		var delta []byte
+		err := in.query(ctx, vnode.ID(v), func(s *vnode.Slice[K, S]) (err error) {
+			delta, err = in.copyOf(s)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("scan vnode %d: %w", v, err)
+		}
+		if goOn, err := in.each(delta, yield); !goOn || err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyOf encodes all of a slice.
+func (in *Instance[K, E, S, R]) copyOf(s *vnode.Slice[K, S]) (delta []byte, err error) {
+	var key, value []byte
+	for k, state := range s.All {
+		key = in.cfg.App.Keys.Append(key[:0], k)
+		if value, err = in.cfg.App.State.Append(value[:0], state); err != nil {
+			return nil, err
+		}
+		delta = vnode.AppendEntry(delta, vnode.Entry{Key: key, Value: value})
+	}
+	return delta, nil
+}
+
+func (in *Instance[K, E, S, R]) each(delta []byte, yield func(K, S) bool) (goOn bool, err error) {
+	for len(delta) > 0 {
+		var e vnode.Entry
+		if e, delta, err = vnode.NextEntry(delta); err != nil {
+			return false, err
+		}
+		k, s, err := in.decode(e.Key, e.Value)
+		if err != nil || !yield(k, s) {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func (in *Instance[K, E, S, R]) decode(key, value []byte) (k K, s S, err error) {
+	if k, err = in.cfg.App.Keys.Decode(key); err != nil {
+		return k, s, err
+	}
+	return k, s, in.cfg.App.State.Decode(value, &s)
+}
+
+// GetSealed returns the state of a key at the newest sealed epoch of the store: after Flush it holds everything sent
+// before. It costs a search of the newest record and a read of the key's vnode from the store.
+func (in *Instance[K, E, S, R]) GetSealed(ctx context.Context, k K) (s S, found bool, epoch vnode.Epoch, err error) {
+	rec, err := in.ledger.Newest(ctx, in.newest.Load().rec)
+	if err != nil {
+		return s, false, 0, fmt.Errorf("get sealed: %w", err)
+	}
+	v := vnode.Of(in.cfg.App.Keys.Hash(k), len(in.vnodes))
+	want := string(in.cfg.App.Keys.Append(nil, k))
+	slices := backend.Restorer{Objects: in.cfg.Store, Record: rec}
+	err = slices.Restore(ctx, []vnode.ID{v}, func(r backend.RestoredSlice) error {
+		return r.Apply(func(e vnode.Entry) (err error) {
+			if string(e.Key) != want {
+				return nil
+			}
+			s, found = *new(S), !e.Deleted
+			if found {
+				err = in.cfg.App.State.Decode(e.Value, &s)
+			}
+			return err
+		})
+	})
+	if err != nil {
+		return s, false, 0, fmt.Errorf("get sealed: %w", err)
+	}
+	return s, found, rec.Epoch, nil
+}
+
+// ScanAt calls yield with the state of every key at a retained epoch, until it returns false.
+func (in *Instance[K, E, S, R]) ScanAt(ctx context.Context, e vnode.Epoch, yield func(K, S) bool) error {
+	rec, err := in.recordOf(ctx, e)
+	if err != nil {
+		return fmt.Errorf("scan: %w", err)
+	}
+	err = backend.Export(ctx, in.cfg.Store, rec, func(_ vnode.ID, key, value []byte) error {
+		k, s, err := in.decode(key, value)
+		if err == nil && !yield(k, s) {
+			err = errStop
+		}
+		return err
+	})
+	if err != nil && err != errStop {
+		return fmt.Errorf("scan epoch %d: %w", e, err)
+	}
+	return nil
+}
+
+type stopped struct{}
+
+func (stopped) Error() string { return "stopped" }
+
+var errStop error = stopped{}

@@ -1,0 +1,78 @@
+package actors
+
+import (
+	"context"
+	"sync"
+
+	"github.com/sheaf-go/sheaf/merger"
+)
+
+// results is a sink that hands results to whoever iterates over them. An iterator holds emission back until it has
+// taken a result, as any sink does.
+type results[R any] struct {
+	mu    sync.Mutex // guards takers
+	takes map[*taker[R]]bool
+}
+
+// taker is one iterator.
+type taker[R any] struct {
+	next chan merger.Result[R]
+	gone chan struct{} // closed when the iterator has ended
+}
+
+var _ merger.Sink[int] = (*results[int])(nil)
+
+func newResults[R any]() *results[R] { return &results[R]{takes: map[*taker[R]]bool{}} }
+
+// Emit hands a result to every iterator.
+func (h *results[R]) Emit(ctx context.Context, r merger.Result[R]) error {
+	h.mu.Lock()
+	var all []*taker[R]
+	for t := range h.takes {
+		all = append(all, t)
+	}
+	h.mu.Unlock()
+	for _, t := range all {
+		select {
+		case t.next <- r:
+		case <-t.gone:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+func (h *results[R]) open() *taker[R] {
+	t := &taker[R]{next: make(chan merger.Result[R]), gone: make(chan struct{})}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.takes[t] = true
+	return t
+}
+
+func (h *results[R]) close(t *taker[R]) {
+	close(t.gone)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.takes, t)
+}
+
+// Results calls yield with every result that is emitted from now on, until it returns false, ctx ends or the instance
+// does. A result that yield has not taken holds back those behind it.
+func (in *Instance[K, E, S, R]) Results(ctx context.Context, yield func(merger.Result[R]) bool) {
+	t := in.results.open()
+	defer in.results.close(t)
+	for {
+		select {
+		case r := <-t.next:
+			if !yield(r) {
+				return
+			}
+		case <-ctx.Done():
+			return
+		case <-in.ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,456 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/sheaf-go/sheaf/vnode"
+)
+
+// Source is a producer that can be read again from an offset: a file, a log. Reading the same offsets again must give
+// the same events.
+type Source[E any] interface {
+	// Open returns a reader whose first event is the one behind offset, which counts events from the beginning.
+	Open(ctx context.Context, offset uint64) (Reader[E], error)
+}
+
+// Reader reads a source on. It is used by one goroutine at a time.
+type Reader[E any] interface {
+	// Read puts up to len(into) events into it. It waits for at least one, or returns an error: [io.EOF] if nothing
+	// will ever follow. It returns soon after ctx ends.
+	Read(ctx context.Context, into []E) (int, error)
+	Close() error
+}
+
+const (
+	readLen      = 1024                   // events read at once
+	maxCapturing = 4                      // vnodes that hold a barrier of one source and have not counted it
+	repeatAfter  = 250 * time.Millisecond // of a cut that nobody answered
+	resendAfter  = 3 * time.Second        // of batches that nobody answered
+	reopenSource = "read source "
+)
+
+// source is the shell around [SourceRules]: one goroutine reads ahead, another deals events out to the vnodes.
+type source[K vnode.Key, E any] struct {
+	name string
+	from Source[E]
+	target[K, E]
+	mask   uint64 // capacity-1 if that is a power of two, else 0
+	checks bool   // keys can be too long
+
+	onSealed func(position uint64)
+	inbox    *inbox[toSource]
+	free     chan *vnode.Batch[E]
+	inFlight atomic.Int64
+	done     chan struct{} // closed when the end is sealed
+	read     atomic.Uint64 // for Status
+	sealed   atomic.Uint64
+	ended    atomic.Bool
+	stopping atomic.Bool
+
+	// Owned by the goroutine that runs.
+	rules   *SourceRules
+	buffers []*vnode.Batch[E]
+	used    []toSource
+	ahead   *readAhead[E]
+	chunk   []E
+	cursor  int
+	batch   int // events per batch
+	heard   time.Time
+	told    time.Time // of the cut
+	retryAt time.Time // not to be opened again before
+}
+
+// toSource is a message to a source: one of its fields is set.
+type toSource struct {
+	reply   vnode.Reply
+	view    *vnode.View
+	attempt vnode.Attempt
+}
+
+// target is where events go, and how their vnode is told.
+type target[K vnode.Key, E any] struct {
+	keyOf  func(E) K
+	keys   vnode.KeyOps[K]
+	vnodes []*actor.PID
+	root   *actor.RootContext
+	in     feeder[E]
+	limits Limits
+}
+
+// feeder is what a source or producer needs of its instance.
+type feeder[E any] interface {
+	tell(message any)
+	rejected(d vnode.Rejected[E])
+	// spawn runs a function that ends soon after the instance's context.
+	spawn(func())
+	troubles() *troubles
+}
+
+// Finish takes a batch back, in a vnode's turn.
+func (s *source[K, E]) Finish(b *vnode.Batch[E]) {
+	s.inFlight.Add(-bytesOf[E](len(b.Events)))
+	s.inbox.poke()
+	b.Reset()
+	select {
+	case s.free <- b:
+	default:
+	}
+}
+
+// bytesOf is what n events count for against bounds: themselves and their slots, without what they refer to.
+func bytesOf[E any](n int) int64 {
+	var e E
+	return int64(n) * int64(unsafe.Sizeof(e)+unsafe.Sizeof(vnode.Slot(0)))
+}
+
+func (s *source[K, E]) answer(r vnode.Reply) { s.inbox.put(toSource{reply: r}) }
+
+// run deals events out until the end is sealed or ctx ends.
+func (s *source[K, E]) run(ctx context.Context) {
+	defer s.hangUp()
+	for ctx.Err() == nil {
+		s.attend()
+		if s.rules.Done() {
+			close(s.done)
+			return
+		}
+		if s.stopping.Load() && !s.rules.Replaying() {
+			s.hangUp()
+		}
+		if len(s.chunk) > 0 && s.rules.Ready() {
+			s.deal(ctx)
+			continue
+		}
+		s.idle(ctx)
+	}
+}
+
+// attend takes all messages and sends what barriers may go out. Nothing in it waits.
+func (s *source[K, E]) attend() {
+	s.used = s.inbox.take(s.used)
+	for i := range s.used {
+		s.hear(&s.used[i])
+	}
+	if s.rules.Ready() {
+		s.putBarriers()
+	}
+	s.tellCut()
+	s.read.Store(s.rules.High())
+	if sealed := s.rules.Sealed(); sealed != s.sealed.Load() {
+		s.sealed.Store(sealed)
+		s.onSealed(sealed)
+	}
+}
+
+func (s *source[K, E]) hear(m *toSource) {
+	switch {
+	case m.view != nil:
+		s.rules.Learn(m.view)
+		s.tellEnd()
+	case !m.attempt.IsZero():
+		s.rules.Open(m.attempt)
+		s.told = time.Time{}
+	default:
+		s.heard = time.Now()
+		if s.rules.Reply(m.reply) {
+			s.buffers[m.reply.Vnode].Reset()
+		}
+	}
+}
+
+// tellCut tells the coordinator the cut of the open attempt, again now and then.
+func (s *source[K, E]) tellCut() {
+	if cut, ok := s.rules.Cut(); ok && time.Since(s.told) > repeatAfter {
+		s.told = time.Now()
+		s.in.tell(cut)
+	}
+}
+
+// tellEnd asks for an epoch that seals the end.
+func (s *source[K, E]) tellEnd() {
+	if s.rules.Ended() && !s.rules.Done() {
+		s.ended.Store(true)
+		s.in.tell(want{})
+	}
+}
+
+// putBarriers sends the barriers that are due, a few vnodes at a time: while some capture the others apply.
+func (s *source[K, E]) putBarriers() {
+	if _, cutting := s.rules.Cut(); !cutting {
+		return
+	}
+	for v := range s.rules.Pending().All {
+		if s.rules.Capturing() >= maxCapturing {
+			return
+		}
+		if s.rules.BarrierDue(v) {
+			s.send(v)
+		}
+	}
+}
+
+// idle sends what is buffered and waits for something to do.
+func (s *source[K, E]) idle(ctx context.Context) {
+	if s.ahead != nil && len(s.chunk) == 0 && s.take() {
+		return
+	}
+	for v := range s.buffers {
+		if s.rules.Ready() && len(s.buffers[v].Events) > 0 {
+			s.flush(ctx, vnode.ID(v))
+		}
+	}
+	s.start(ctx)
+	timer := time.NewTimer(repeatAfter)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-s.inbox.wake:
+	case c := <-s.ahead.chunks():
+		s.got(c)
+	case <-timer.C:
+		s.resend()
+	}
+}
+
+// take takes the next chunk if one is ready.
+func (s *source[K, E]) take() bool {
+	select {
+	case c := <-s.ahead.chunks():
+		s.got(c)
+		return true
+	default:
+		return false
+	}
+}
+
+// start starts reading at the position that the rules name, unless a reader stands there or nothing is to be read.
+func (s *source[K, E]) start(ctx context.Context) {
+	over := s.rules.Ended() || s.stopping.Load()
+	if time.Now().Before(s.retryAt) || (over && !s.rules.Replaying()) || (s.ahead != nil && s.ahead.next == s.rules.At()+uint64(len(s.chunk))) {
+		return
+	}
+	s.hangUp()
+	var run func()
+	s.ahead, run = newReadAhead(ctx, s.from, s.rules.At())
+	s.in.spawn(run)
+}
+
+func (s *source[K, E]) hangUp() {
+	if s.ahead != nil {
+		s.ahead.cancel()
+		s.ahead = nil
+	}
+	s.chunk = nil
+}
+
+// got takes a chunk, or the end, or an error after which the source is opened again.
+func (s *source[K, E]) got(c chunk[E]) {
+	if s.ahead.next != s.rules.At() {
+		s.hangUp() // the rules moved back meanwhile
+		return
+	}
+	s.chunk, s.ahead.chunk = c.events, c.events
+	s.ahead.next += uint64(len(c.events))
+	switch {
+	case c.err == nil:
+		s.in.troubles().fine(reopenSource + s.name)
+	case errors.Is(c.err, io.EOF):
+		s.ahead.end = true
+	default:
+		s.in.troubles().failed(reopenSource+s.name, c.err)
+		s.ahead.failed = true
+	}
+	s.ending()
+}
+
+// ending notes the end of the source, or of a broken reader, once everything before it was dealt out.
+func (s *source[K, E]) ending() {
+	switch {
+	case s.ahead == nil || len(s.chunk) > 0:
+	case s.ahead.end && !s.rules.Ended():
+		s.rules.End()
+		s.tellEnd()
+	case s.ahead.failed:
+		s.hangUp()
+		s.retryAt = time.Now().Add(repeatAfter / 2)
+	}
+}
+
+// deal deals a chunk out to the buffers of the vnodes, which are sent as they fill.
+func (s *source[K, E]) deal(ctx context.Context) {
+	if s.ahead == nil || s.ahead.next != s.rules.At()+uint64(len(s.chunk)) {
+		s.hangUp() // the rules moved back
+		return
+	}
+	if s.rules.Replaying() {
+		s.dealAgain(ctx)
+	} else {
+		s.dealOut(ctx)
+	}
+	if len(s.chunk) == 0 && s.ahead != nil {
+		s.ahead.giveBack()
+		s.ending()
+	}
+}
+
+// dealOut deals events out until a buffer is full: that is sent, and what is left of the chunk comes next.
+func (s *source[K, E]) dealOut(ctx context.Context) {
+	defer s.rejectPanic()
+	at, events, capacity := s.rules.At(), s.chunk, uint64(len(s.buffers))
+	for i := range events {
+		s.cursor = i
+		key := s.keyOf(events[i])
+		hash := s.keys.Hash(key)
+		v := hash & s.mask
+		if s.mask == 0 {
+			v = hash % capacity
+		}
+		at++
+		b := s.buffers[v]
+		if len(b.Events) >= s.batch || at-b.Base > vnode.MaxOffset || (s.checks && s.keys.Check(key) != nil) {
+			if !s.makeRoom(ctx, vnode.ID(v), key, i, at) {
+				return
+			}
+		}
+		b.Append(events[i], hash, at)
+	}
+	s.advance(len(events))
+}
+
+// makeRoom handles what is rare in dealing: a full buffer is sent, an empty one is moved up, a key that is too long
+// is rejected. True: the event can be appended.
+func (s *source[K, E]) makeRoom(ctx context.Context, v vnode.ID, key K, i int, at uint64) bool {
+	b := s.buffers[v]
+	if err := s.keys.Check(key); err != nil {
+		s.reject(err)
+		s.advance(i + 1)
+		return false
+	}
+	if len(b.Events) == 0 {
+		b.Base = at - 1
+		return true
+	}
+	s.advance(i)
+	s.flush(ctx, v)
+	return false
+}
+
+// dealAgain deals events out that some vnodes have and others need again.
+func (s *source[K, E]) dealAgain(ctx context.Context) {
+	defer s.rejectPanic()
+	at := s.rules.At()
+	for i, e := range s.chunk {
+		s.cursor = i
+		at++
+		key := s.keyOf(e)
+		hash := s.keys.Hash(key)
+		v := vnode.Of(hash, len(s.buffers))
+		if s.keys.Check(key) != nil || !s.rules.Takes(v, at) {
+			continue
+		}
+		b := s.buffers[v]
+		if (len(b.Events) >= s.batch || at-b.Base > vnode.MaxOffset) && !s.makeRoom(ctx, v, key, i, at) {
+			return
+		}
+		b.Append(e, hash, at)
+	}
+	s.advance(len(s.chunk))
+}
+
+// advance drops n events of the chunk: they were dealt out.
+func (s *source[K, E]) advance(n int) {
+	s.chunk = s.chunk[n:]
+	s.rules.Advance(n)
+}
+
+// rejectPanic, deferred, rejects the event at whose key the app panicked. It is counted all the same.
+func (s *source[K, E]) rejectPanic() {
+	x := recover()
+	if x == nil {
+		return
+	}
+	s.reject(fmt.Errorf("the key function panicked: %v", x))
+	s.advance(s.cursor + 1)
+}
+
+func (s *source[K, E]) reject(err error) {
+	at := s.rules.At() + uint64(s.cursor) + 1
+	s.in.rejected(vnode.Rejected[E]{Origin: s.name, Position: at, Event: s.chunk[s.cursor], Err: err})
+}
+
+// flush sends what v's buffer holds, as credit allows; barriers need none, but go out a few at a time.
+func (s *source[K, E]) flush(ctx context.Context, v vnode.ID) {
+	for ctx.Err() == nil && s.rules.Ready() {
+		barrier := s.rules.BarrierDue(v)
+		if (barrier && s.rules.Capturing() >= maxCapturing) || (!barrier && s.inFlight.Load() >= s.limits.InFlight) {
+			s.wait(ctx)
+			continue
+		}
+		if s.send(v); !barrier {
+			return
+		}
+	}
+}
+
+// wait waits for an answer, and goes on attending to messages and barriers.
+func (s *source[K, E]) wait(ctx context.Context) {
+	timer := time.NewTimer(repeatAfter)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-s.inbox.wake:
+	case <-timer.C:
+		s.resend()
+	}
+	s.attend()
+}
+
+// send sends v's next batch, if there is anything to say: the events of its buffer up to what the rules name.
+func (s *source[K, E]) send(v vnode.ID) {
+	h, ok := s.rules.Flush(v)
+	if !ok {
+		return
+	}
+	b, rest := s.buffers[v], s.fresh()
+	rest.Base = h.To
+	if n := b.Behind(h.To); n < len(b.Events) {
+		for i := n; i < len(b.Events); i++ {
+			rest.Append(b.Events[i], uint64(b.Slots[i])&^vnode.MaxOffset, b.Position(i))
+		}
+		clear(b.Events[n:])
+		b.Events, b.Slots = b.Events[:n], b.Slots[:n]
+	}
+	s.buffers[v] = rest
+	b.Header, b.Vnode, b.Owner = h, v, s
+	s.inFlight.Add(bytesOf[E](len(b.Events)))
+	s.root.Send(s.vnodes[v], b)
+}
+
+func (s *source[K, E]) fresh() *vnode.Batch[E] {
+	select {
+	case b := <-s.free:
+		return b
+	default:
+		return &vnode.Batch[E]{}
+	}
+}
+
+// resend sends again what nobody has answered for a long time. Within a process nothing is lost; a vnode that restarts
+// says where it stands. This is for what was not thought of.
+func (s *source[K, E]) resend() {
+	if time.Since(s.heard) < resendAfter {
+		return
+	}
+	s.heard = time.Now()
+	for _, v := range s.rules.Resend() {
+		s.buffers[v].Reset()
+	}
+}

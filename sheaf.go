@@ -1,0 +1,190 @@
+package sheaf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"gocloud.dev/blob"
+
+	"github.com/sheaf-go/sheaf/actors"
+	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/vnode"
+)
+
+// Names of the runtime that programs use.
+type (
+	// Source can be read again from an offset; the instance replays it by reading.
+	Source[E any] = actors.Source[E]
+	// Reader reads a source on.
+	Reader[E any] = actors.Reader[E]
+	// Status is what an instance knows of itself at one moment.
+	Status = actors.Status
+)
+
+// Errors of an instance.
+var (
+	ErrClosed     = actors.ErrClosed
+	ErrFenced     = actors.ErrFenced
+	ErrAttached   = actors.ErrAttached
+	ErrNames      = actors.ErrNames
+	ErrNoEpoch    = actors.ErrNoEpoch
+	ErrSuperseded = actors.ErrSuperseded
+	ErrSequence   = actors.ErrSequence
+)
+
+// Instance is an app at work on a store. Its methods may be called from many goroutines at once.
+type Instance[K Key, E, S, R any] struct {
+	in     *actors.Instance[K, E, S, R]
+	ledger *backend.Ledger
+	store  *backend.Store
+	once   sync.Once // frees the store
+	freed  error
+}
+
+// hintTime is how long a closing instance tries to leave a hint of the newest record.
+const hintTime = 5 * time.Second
+
+// Open opens the store that the config names, restores what is sealed there, and runs the app on it. It returns once
+// every key is served. Sinks are given the result of every epoch that is sealed, those first that were sealed and not
+// emitted before a crash.
+//
+// Everything that is wrong with app and config is reported at once, as [*AppError] and [*backend.ConfigError]. A store
+// of another app, capacity or codec is a [*backend.ForeignError], one in use a [*backend.LockedError], one that is
+// damaged a [*backend.CorruptError] or [*backend.MissingError].
+func Open[K Key, E, S, R any](ctx context.Context, cfg Config, app App[K, E, S, R], sinks ...Sink[R]) (*Instance[K, E, S, R], error) {
+	if err := errors.Join(app.validate(len(sinks)), cfg.Validate()); err != nil {
+		return nil, fmt.Errorf("open: %w", err)
+	}
+	store, err := cfg.State.Open(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open: %w", err)
+	}
+	in, err := start(ctx, cfg.withDefaults(), app.withDefaults(), store, sinks)
+	if err != nil {
+		return nil, fmt.Errorf("open: %w", errors.Join(err, store.Close()))
+	}
+	in.watch()
+	return in, nil
+}
+
+func start[K Key, E, S, R any](ctx context.Context, cfg Config, app App[K, E, S, R], store *backend.Store, sinks []Sink[R]) (*Instance[K, E, S, R], error) {
+	keys := vnode.NewKeyOps[K]()
+	identity := backend.Identity{
+		Capacity: cfg.State.Capacity(), App: app.Name,
+		KeyCodec: keys.ID(), StateCodec: app.StateCodec.ID(), ResultCodec: app.ResultCodec.ID(),
+	}
+	ledger, newest, err := backend.OpenLedger(ctx, store.Objects(), identity)
+	if err != nil {
+		return nil, err
+	}
+	limits := cfg.State.Cluster.Limits.WithDefaults()
+	in, err := actors.Start(ctx, actors.Config[K, E, S, R]{
+		App: vnode.App[K, E, S, R]{
+			Keys: keys, KeyOf: app.KeyOf, Update: app.Update, Fold: app.Fold,
+			State: app.StateCodec, Result: app.ResultCodec, MaxPartial: backend.MaxPartial,
+		},
+		Identity: newest.Identity, Store: store.Objects(), Instance: cfg.State.Instance(),
+		Merge: app.Merge, Sinks: sinks, DeadLetter: app.DeadLetter, Tries: app.Tries,
+		Epoch: cfg.Epoch, Timeout: cfg.SealTimeout, Retain: cfg.Retain, Log: cfg.Log,
+		Limits: actors.Limits{InFlight: int64(limits.InFlight), History: int64(limits.History), Producers: cfg.Names, Sources: cfg.Names},
+	}, ledger, newest)
+	if err != nil {
+		return nil, err
+	}
+	return &Instance[K, E, S, R]{in: in, ledger: ledger, store: store}, nil
+}
+
+// Attach reads a source under a name, from the position that is sealed for that name. The returned channel is closed
+// when the source has ended and its end is sealed. A name belongs to one source for ever.
+func (i *Instance[K, E, S, R]) Attach(ctx context.Context, name string, s Source[E]) (<-chan struct{}, error) {
+	return i.in.Attach(ctx, name, s)
+}
+
+// Get returns a copy of the live state of a key; false if the key has none. A crash may take back what it shows:
+// [Instance.GetSealed] does not.
+func (i *Instance[K, E, S, R]) Get(ctx context.Context, k K) (S, bool, error) {
+	return i.in.Get(ctx, k)
+}
+
+// GetSealed returns the state of a key at the newest sealed epoch, and that epoch. After [Instance.Flush] it holds
+// everything sent before. It reads the store.
+func (i *Instance[K, E, S, R]) GetSealed(ctx context.Context, k K) (S, bool, Epoch, error) {
+	return i.in.GetSealed(ctx, k)
+}
+
+// Scan iterates over copies of the live states of all keys. Each vnode is seen at one moment, different vnodes at
+// different ones. An error ends it, as the last value.
+func (i *Instance[K, E, S, R]) Scan(ctx context.Context) *Scan[K, S] {
+	return &Scan[K, S]{run: func(yield func(K, S) bool) error { return i.in.Scan(ctx, yield) }}
+}
+
+// At iterates over the states of all keys at a sealed epoch that is still retained, else it fails with [ErrNoEpoch].
+func (i *Instance[K, E, S, R]) At(ctx context.Context, e Epoch) *Scan[K, S] {
+	return &Scan[K, S]{run: func(yield func(K, S) bool) error { return i.in.ScanAt(ctx, e, yield) }}
+}
+
+// Scan is an iteration over keys and states: range over All, then look at Err.
+type Scan[K Key, S any] struct {
+	run func(func(K, S) bool) error
+	err error
+}
+
+// All iterates.
+func (s *Scan[K, S]) All() iter.Seq2[K, S] {
+	return func(yield func(K, S) bool) { s.err = s.run(yield) }
+}
+
+// Err is the error that ended the iteration; nil if it came to its end.
+func (s *Scan[K, S]) Err() error { return s.err }
+
+// Results iterates over the results that are emitted from now on, until ctx ends or the instance does. Like any sink,
+// it holds back later results until it has taken one.
+func (i *Instance[K, E, S, R]) Results(ctx context.Context) iter.Seq[Result[R]] {
+	return func(yield func(Result[R]) bool) { i.in.Results(ctx, yield) }
+}
+
+// Flush returns when everything sent before, and everything that sources had read, is sealed.
+func (i *Instance[K, E, S, R]) Flush(ctx context.Context) error { return i.in.Flush(ctx) }
+
+// Status says where the instance stands, what goes wrong, and what holds producers back.
+func (i *Instance[K, E, S, R]) Status() Status { return i.in.Status() }
+
+// Bucket is the part of the store for objects of the program's own, under user/: Sheaf never reads or collects them.
+// It is open as long as the instance.
+func (i *Instance[K, E, S, R]) Bucket() *blob.Bucket { return i.store.Bucket() }
+
+// Done is closed when the instance has ended: closed, or superseded by another incarnation.
+func (i *Instance[K, E, S, R]) Done() <-chan struct{} { return i.in.Done() }
+
+// Err says why the instance ended; nil while it runs, [ErrClosed] after Close.
+func (i *Instance[K, E, S, R]) Err() error { return i.in.Err() }
+
+// Close takes nothing more, seals and emits what was taken, and ends the instance and frees the store. If ctx ends
+// first, what is not sealed is left to be replayed, and the error says so; the instance ends all the same. It may be
+// called twice.
+func (i *Instance[K, E, S, R]) Close(ctx context.Context) error {
+	return errors.Join(i.in.Close(ctx), i.release())
+}
+
+// watch frees the store of an instance that ends by itself.
+func (i *Instance[K, E, S, R]) watch() {
+	go func() {
+		<-i.in.Done()
+		_ = i.release()
+	}()
+}
+
+// release frees the store once the instance has ended.
+func (i *Instance[K, E, S, R]) release() error {
+	i.once.Do(func() {
+		hint, cancel := context.WithTimeout(context.Background(), hintTime)
+		defer cancel()
+		_ = i.ledger.Close(hint) // only a hint is lost
+		i.freed = i.store.Close()
+	})
+	return i.freed
+}
