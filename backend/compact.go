@@ -219,7 +219,7 @@ func newFolder(ctx context.Context, objects Objects, rec *Record, plan FoldPlan)
 	if slices.ContainsFunc(f.chains.of, func(run []int) bool { return len(run) == 0 }) {
 		return nil, fmt.Errorf("the plan was not made on %s", recordKey(rec.Seq))
 	}
-	f.builder, err = newSegmentBuilder()
+	f.builder, err = newSegmentBuilder(len(f.chains.vnodes))
 	return f, err
 }
 

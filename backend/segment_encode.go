@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
@@ -25,15 +26,19 @@ type Segment struct {
 // EncodeSegment packs the captures of one instance and attempt, in any order, at most one for each vnode. The same
 // input gives the same bytes. It reports every capture that is malformed or over a limit ([LimitError]).
 func EncodeSegment(meta SegmentMeta, captures []Capture) (Segment, error) {
-	b, err := newSegmentBuilder()
+	b, err := newSegmentBuilder(len(captures))
 	if err != nil {
 		return Segment{}, err
 	}
 	defer b.close()
-	sorted := slices.SortedFunc(slices.Values(captures), func(x, y Capture) int { return cmp.Compare(x.Vnode, y.Vnode) })
+	byVnode := func(x, y Capture) int { return cmp.Compare(x.Vnode, y.Vnode) }
+	if !slices.IsSortedFunc(captures, byVnode) {
+		captures = slices.Clone(captures)
+		slices.SortFunc(captures, byVnode)
+	}
 	var problems []error
-	for i, c := range sorted {
-		if i > 0 && sorted[i-1].Vnode == c.Vnode {
+	for i, c := range captures {
+		if i > 0 && captures[i-1].Vnode == c.Vnode {
 			problems = append(problems, fmt.Errorf("vnode %d is captured twice", c.Vnode))
 		}
 		problems = append(problems, checkCapture(meta, c), b.add(c, vnode.Epoch(c.Base.Attempt.Number)))
@@ -90,18 +95,26 @@ type segmentBuilder struct {
 	payloads  [payloads]frameWriter
 }
 
-func newSegmentBuilder() (*segmentBuilder, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false))
+// newSegmentBuilder makes a builder for a segment of about n slices.
+func newSegmentBuilder(n int) (*segmentBuilder, error) {
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false),
+		zstd.WithWindowSize(encodeWindow), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return nil, fmt.Errorf("open the segment encoder: %w", err)
 	}
-	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
-	b := &segmentBuilder{zstd: enc}
+	room := make(chan *frameBuffers, int(payloads)+runtime.GOMAXPROCS(0)) // an open frame each, and those in work
+	for range cap(room) {
+		room <- new(frameBuffers)
+	}
+	b := &segmentBuilder{zstd: enc, slices: make([]SliceInfo, 0, n), positions: make([]vnode.Positions, 0, n)}
 	for i := range b.payloads {
-		b.payloads[i].zstd, b.payloads[i].slots = enc, slots
+		b.payloads[i].zstd, b.payloads[i].room = enc, room
 	}
 	return b, nil
 }
+
+// encodeWindow is how far back zstd looks for what it has seen.
+const encodeWindow = 512 << 10
 
 // close waits for the goroutines of a builder that may not have finished.
 func (b *segmentBuilder) close() {
@@ -188,16 +201,20 @@ func (x *segmentIndex) ref(data []byte, footer int) SegmentRef {
 	return r
 }
 
-// frameWriter packs bytes into frames and compresses them beside its caller. Slots bounds the frames in work.
+// frameWriter packs bytes into frames and compresses them beside its caller. Room bounds the frames in work: whoever
+// takes buffers out of it puts them back.
 type frameWriter struct {
 	zstd   *zstd.Encoder
-	slots  chan struct{}
-	open   []byte
-	count  int // of slices in open
+	room   chan *frameBuffers
+	open   *frameBuffers // nil if no frame is open
+	count  int           // of slices in open
 	frames []frameInfo
 	stored []*storedFrame
 	busy   sync.WaitGroup
 }
+
+// frameBuffers are used for one frame after another.
+type frameBuffers struct{ raw, stored []byte }
 
 // storedFrame is a frame once it is compressed.
 type storedFrame struct {
@@ -210,32 +227,39 @@ func (w *frameWriter) add(p []byte) {
 	if len(p) == 0 {
 		return
 	}
-	if len(w.open) > 0 && len(w.open)+len(p) > frameTarget {
+	if w.open != nil && len(w.open.raw)+len(p) > frameTarget {
 		w.flush()
+	}
+	if w.open == nil {
+		w.open = <-w.room
 	}
 	w.count++
-	if len(w.open) == 0 && len(p) >= frameTarget {
-		w.open = p[:len(p):len(p)]
-		w.flush()
+	if len(p) >= frameTarget {
+		w.compress(p)
 		return
 	}
-	w.open = append(w.open, p...)
+	w.open.raw = append(w.open.raw, p...)
 }
 
 // flush ends the open frame.
 func (w *frameWriter) flush() {
-	if len(w.open) == 0 {
-		return
+	if w.open != nil {
+		w.compress(w.open.raw)
 	}
-	raw, stored := w.open, new(storedFrame)
+}
+
+// compress makes a frame of raw, beside its caller, and takes the open buffers for it.
+func (w *frameWriter) compress(raw []byte) {
+	buffers, stored := w.open, new(storedFrame)
 	w.frames = append(w.frames, frameInfo{raw: len(raw), slices: w.count})
 	w.stored = append(w.stored, stored)
 	w.open, w.count = nil, 0
-	w.slots <- struct{}{}
 	w.busy.Go(func() {
-		stored.data = w.zstd.EncodeAll(raw, nil)
+		buffers.stored = w.zstd.EncodeAll(raw, buffers.stored[:0])
+		stored.data = bytes.Clone(buffers.stored)
 		stored.digest = sha256.Sum256(stored.data)
-		<-w.slots
+		buffers.raw = buffers.raw[:0]
+		w.room <- buffers
 	})
 }
 

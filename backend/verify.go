@@ -88,7 +88,7 @@ func (v *verifier) record(ctx context.Context, rec *Record) {
 		}
 	}
 	if newer != nil {
-		v.follow(newer, r)
+		v.follow(ctx, newer, r)
 	}
 }
 
@@ -207,7 +207,7 @@ func (v *verifier) sameSegments(newer, r *verified) {
 }
 
 // follow checks that a record that seals an epoch follows from the one below it.
-func (v *verifier) follow(newer, r *verified) {
+func (v *verifier) follow(ctx context.Context, newer, r *verified) {
 	for i := range newer.Segments {
 		s := &newer.Segments[i]
 		known := slices.ContainsFunc(r.Segments, func(o SegmentRef) bool { return o.same(s) })
@@ -216,7 +216,7 @@ func (v *verifier) follow(newer, r *verified) {
 		}
 	}
 	for id := range r.Tips {
-		if err := newer.followVnode(r, vnode.ID(id)); err != nil {
+		if err := newer.followVnode(ctx, r, vnode.ID(id)); err != nil {
 			v.report(err)
 		}
 	}
@@ -224,7 +224,7 @@ func (v *verifier) follow(newer, r *verified) {
 
 // followVnode checks that the chain of v is that of the older record, with folds of runs in place of the runs, and the
 // capture of the new epoch behind it.
-func (r *verified) followVnode(older *verified, v vnode.ID) error {
+func (r *verified) followVnode(ctx context.Context, older *verified, v vnode.ID) error {
 	place, info := r.tip(v)
 	if tip := older.Tips[v]; place >= 0 && info.Base != tip && info.Slice.Life != tip.Life {
 		return r.corrupt("slice %v of vnode %d is built on %v, the newest was %v", info.Slice, v, info.Base, tip)
@@ -233,33 +233,61 @@ func (r *verified) followVnode(older *verified, v vnode.ID) error {
 	if n := len(chain); n > 0 && chain[n-1] == place {
 		chain = chain[:n-1]
 	}
-	for at, place := range chain {
-		n := older.stoodFor(before, &r.Segments[place], at == 0)
-		if n == 0 {
-			return r.corrupt("the chain of vnode %d holds segment %s, which stands for nothing below it", v, r.Segments[place].Key())
+	for i, place := range chain {
+		n, gone := older.stoodFor(before, &r.Segments[place])
+		if n == 0 || gone > 0 && i > 0 {
+			return r.corrupt("the chain of vnode %d holds segment %s, which does not follow", v, r.Segments[place].Key())
+		}
+		if err := r.checkGone(ctx, older, v, before[:gone]); err != nil {
+			return err
 		}
 		before = before[n:]
 	}
-	if len(chain) > 0 && len(before) > 0 {
+	if len(chain) == 0 {
+		return r.checkGone(ctx, older, v, before)
+	}
+	if len(before) > 0 {
 		return r.corrupt("the chain of vnode %d has lost segment %s", v, older.Segments[before[0]].Key())
 	}
 	return nil
 }
 
-// stoodFor returns how many segments at the beginning of a chain of this record a newer record has s for: one if it
-// is the first of them, all those that it covers if it is a fold. At the beginning of its chain there may be some
-// before it that a fold left nothing of. 0 says that it cannot follow.
-func (r *verified) stoodFor(chain []int, s *SegmentRef, first bool) int {
-	at := slices.IndexFunc(chain, func(place int) bool { return r.Segments[place].same(s) })
-	if at == 0 || at > 0 && first {
-		return at + 1
+// stoodFor returns how many segments at the beginning of a chain of this record a newer record has s for: all up to
+// itself if it is one of them, all that it covers if it is a fold, 0 if it cannot follow. The first gone of them
+// have left the chain without anything in their place.
+func (r *verified) stoodFor(chain []int, s *SegmentRef) (n, gone int) {
+	if at := slices.IndexFunc(chain, func(place int) bool { return r.Segments[place].same(s) }); at >= 0 {
+		return at + 1, at
 	}
-	if at > 0 || s.Epoch == s.Through {
-		return 0
+	if s.Epoch == s.Through {
+		return 0, 0
 	}
 	covered := slices.IndexFunc(chain, func(place int) bool { return r.Segments[place].Through > s.Through })
 	if covered < 0 {
-		return len(chain)
+		return len(chain), 0
 	}
-	return covered
+	return covered, 0
+}
+
+// checkGone makes sure that a fold of these segments, the beginning of a chain of v, leaves nothing: of such a fold
+// there is no trace.
+func (r *verified) checkGone(ctx context.Context, older *verified, v vnode.ID, gone []int) error {
+	var list [][]byte
+	empty := true
+	for _, place := range gone {
+		s := older.readers[place]
+		info, _ := s.Slice(v)
+		delta, err := s.Delta(ctx, v)
+		if err != nil {
+			return err
+		}
+		list, empty = append(list, delta), empty && len(info.positions) == 0
+	}
+	if err := newestEntries(list, func(e vnode.Entry) { empty = empty && e.Deleted }); err != nil {
+		return err
+	}
+	if !empty {
+		return r.corrupt("the chain of vnode %d has lost segment %s", v, older.Segments[gone[0]].Key())
+	}
+	return nil
 }
