@@ -132,7 +132,9 @@ func (c *coordinator) carry(ctx actor.Context, effects []Effect) {
 
 // append tries once to create a record; an unknown outcome makes the rules ask for the same again.
 func (c *coordinator) append(ctx actor.Context, rec *backend.Record) {
-	rec.Time = time.Now()
+	if rec.Time.IsZero() {
+		rec.Time = time.Now() // once: a record is tried again unchanged
+	}
 	root, self := ctx.ActorSystem().Root, ctx.Self()
 	retry := newBackoff()
 	retry.tries = c.unknown

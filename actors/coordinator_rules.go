@@ -146,7 +146,7 @@ func (c *CoordinatorRules) reign() []Effect {
 
 // next copies the newest record as the base of the one to be created.
 func (c *CoordinatorRules) next() *backend.Record {
-	n := c.rec.Next(c.self, c.rec.Time)
+	n := c.rec.Next(c.self, time.Time{}) // the shell knows the time
 	n.Emitted = max(n.Emitted, c.emitted)
 	n.High = max(n.High, c.number)
 	c.raiseFloor(n)
@@ -252,7 +252,7 @@ func (c *CoordinatorRules) Deadline() (time.Duration, bool) {
 		return 0, false
 	case c.attempt != nil:
 		return c.attempt.deadline, true
-	case (c.wanted && len(c.waiting) < maxWaiting) || c.rec.Emitted < c.emitted:
+	case c.mayOpen() || c.owesRecord():
 		return c.due, true
 	}
 	return 0, false
@@ -341,15 +341,21 @@ func (c *CoordinatorRules) step() []Effect {
 	}
 	due := c.now >= c.due
 	switch {
-	case c.wanted && (due || c.demand) && len(c.waiting) < maxWaiting:
+	case c.mayOpen() && (due || c.demand):
 		return c.openAttempt()
-	case c.rec.Emitted < c.emitted && !c.wanted && (due || c.demand):
+	case c.owesRecord() && (due || c.demand):
 		return c.create(c.next())
 	case !c.wanted:
 		c.demand = false
 	}
 	return nil
 }
+
+// mayOpen reports whether an epoch is wanted and none waits too long for the sinks.
+func (c *CoordinatorRules) mayOpen() bool { return c.wanted && len(c.waiting) < maxWaiting }
+
+// owesRecord reports whether an emission is to be recorded without an epoch: the system goes idle.
+func (c *CoordinatorRules) owesRecord() bool { return !c.wanted && c.rec.Emitted < c.emitted }
 
 // openAttempt opens the next number under the newest record.
 func (c *CoordinatorRules) openAttempt() []Effect {

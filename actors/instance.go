@@ -47,7 +47,7 @@ type Instance[K vnode.Key, E, S, R any] struct {
 	emittedAt atomic.Uint64
 	problems  *troubles
 	restores  *inbox[vnode.ID]
-	restored  atomic.Int64
+	living    []atomic.Bool // by vnode: it has its slice
 	sealedAt  chan struct{} // holds a token after a seal, for the compactor
 	floorAt   chan struct{} // holds a token after the floor rose, for the collector
 	results   *results[R]
@@ -83,14 +83,16 @@ func Start[K vnode.Key, E, S, R any](ctx context.Context, cfg Config[K, E, S, R]
 	}
 	in.ctx, in.cancel = context.WithCancelCause(context.Background())
 	in.origins.Store(&map[string]func(vnode.Reply){})
+	in.emittedAt.Store(uint64(newest.Emitted))
 	in.newest.Store(&known{rec: newest, view: ViewOf(newest)})
 	unsent, waiting, err := in.unemitted(ctx, newest)
 	if err != nil {
 		return nil, err
 	}
-	in.spawnActors(newest, unsent)
+	in.spawnActors(newest)
 	in.goLoops()
 	in.tell(begin{newest: newest, waiting: waiting, self: in.self, limits: in.coordinatorLimits()})
+	in.emitLeft(unsent)
 	if err := in.ready(ctx); err != nil {
 		in.Abort(err)
 		return nil, err
@@ -131,28 +133,32 @@ func (in *Instance[K, E, S, R]) unemitted(ctx context.Context, newest *backend.R
 }
 
 // spawnActors spawns the actors; vnodes are children of a supervisor that restarts them.
-func (in *Instance[K, E, S, R]) spawnActors(newest *backend.Record, unsent []*merger.Sealed) {
+func (in *Instance[K, E, S, R]) spawnActors(newest *backend.Record) {
 	in.system = actor.NewActorSystem(
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet(in.cfg.Log) }),
 		actor.WithDeadLetterRequestLogging(false),
 	)
-	root := in.system.Root
+	root, fatal := in.system.Root, actor.WithGuardian(&guardian{in.stop})
 	in.coordinator = root.Spawn(actor.PropsFromProducer(func() actor.Actor {
 		return &coordinator{in: in, ledger: in.ledger, began: time.Now(), answers: map[uint64]chan<- Answer{}}
-	}))
+	}, fatal))
 	in.spawnVnodes()
 	in.checkpointer = root.Spawn(actor.PropsFromProducer(func() actor.Actor {
 		return &checkpointer{store: in.cfg.Store, identity: in.cfg.Identity, self: in.self, in: in, vnodes: in.vnodes}
-	}))
+	}, fatal))
 	if in.cfg.App.Fold != nil {
 		app := merger.App[R]{Merge: in.cfg.Merge, Codec: in.cfg.App.Result, Sinks: append(in.cfg.Sinks[:len(in.cfg.Sinks):len(in.cfg.Sinks)], in.results)}
-		in.merger = root.Spawn(actor.PropsFromProducer(func() actor.Actor { return merger.NewActor(app, in, newest.Emitted) }))
-		for _, s := range unsent {
-			root.Send(in.merger, s)
-		}
-	} else {
-		for _, s := range unsent {
+		in.merger = root.Spawn(actor.PropsFromProducer(func() actor.Actor { return merger.NewActor(app, in, newest.Emitted) }, fatal))
+	}
+}
+
+// emitLeft emits what was sealed and not emitted before this start.
+func (in *Instance[K, E, S, R]) emitLeft(unsent []*merger.Sealed) {
+	for _, s := range unsent {
+		if in.merger == nil {
 			in.Emitted(s.Epoch)
+		} else {
+			in.system.Root.Send(in.merger, s)
 		}
 	}
 }
@@ -168,6 +174,7 @@ func quiet(log *zap.Logger) *slog.Logger {
 
 func (in *Instance[K, E, S, R]) spawnVnodes() {
 	in.vnodes = make([]*actor.PID, in.cfg.Identity.Capacity)
+	in.living = make([]atomic.Bool, len(in.vnodes))
 	ready := make(chan struct{})
 	in.supervisor = in.system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
 		if _, ok := ctx.Message().(*actor.Started); !ok {
@@ -196,6 +203,18 @@ func (restart) HandleFailure(_ *actor.ActorSystem, s actor.Supervisor, child *ac
 	s.RestartChildren(child)
 }
 
+// guardian ends the instance when one of its own actors panics: a bug, of which nobody can tell what it has broken.
+// What is sealed is safe, and what is not is replayed.
+type guardian struct{ stop func(error) }
+
+var _ actor.SupervisorStrategy = (*guardian)(nil)
+
+// HandleFailure stops the child and the instance.
+func (g *guardian) HandleFailure(_ *actor.ActorSystem, s actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, message any) {
+	s.StopChildren(child)
+	g.stop(fmt.Errorf("internal: %s panicked at a %T: %v", child.Id, message, reason))
+}
+
 // goLoops starts the long-lived goroutines.
 func (in *Instance[K, E, S, R]) goLoops() {
 	in.spawn(in.restoreLoop)
@@ -213,7 +232,18 @@ func (in *Instance[K, E, S, R]) Background(f func(context.Context)) { in.backgro
 
 // ready waits until this incarnation is in force and every vnode has begun a life.
 func (in *Instance[K, E, S, R]) ready(ctx context.Context) error {
-	return in.await(ctx, func() bool { return in.restored.Load() >= int64(len(in.vnodes)) })
+	return in.await(ctx, func() bool { return in.restored() == len(in.vnodes) })
+}
+
+// restored counts the vnodes that have their slices.
+func (in *Instance[K, E, S, R]) restored() int {
+	n := 0
+	for v := range in.living {
+		if in.living[v].Load() {
+			n++
+		}
+	}
+	return n
 }
 
 // await waits until something holds; it looks again at every record, emission and restore.
@@ -332,7 +362,10 @@ func (in *Instance[K, E, S, R]) Answer(r vnode.Reply) {
 }
 
 // Capture hands a capture to the checkpointer.
-func (in *Instance[K, E, S, R]) Capture(c vnode.Capture) { in.system.Root.Send(in.checkpointer, c) }
+func (in *Instance[K, E, S, R]) Capture(c vnode.Capture) {
+	in.problems.fine(runVnode(c.Vnode))
+	in.system.Root.Send(in.checkpointer, c)
+}
 
 // Rejected gives an event to the dead-letter hook.
 func (in *Instance[K, E, S, R]) Rejected(d vnode.Rejected[E]) { in.rejected(d) }
@@ -354,8 +387,7 @@ func (in *Instance[K, E, S, R]) rejected(d vnode.Rejected[E]) {
 // Panicked notes a panic of the app. The vnode restarts.
 func (in *Instance[K, E, S, R]) Panicked(v vnode.ID, p *vnode.PanicError) {
 	in.panics.Add(1)
-	in.restored.Add(-1)
-	in.problems.failed(fmt.Sprintf("run vnode %d", v), p)
+	in.problems.failed(runVnode(v), p)
 	in.cfg.Log.Error("the app panicked, the vnode restarts", zap.Error(p), zap.ByteString("stack", p.Stack))
 }
 

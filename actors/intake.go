@@ -217,7 +217,7 @@ func (in *Instance[K, E, S, R]) Status() Status {
 	k := in.newest.Load()
 	st := Status{
 		Member: in.self, Term: k.rec.Term, Record: k.rec.Seq, Epoch: k.rec.Epoch, Emitted: vnode.Epoch(in.emittedAt.Load()),
-		Segments: len(k.rec.Segments), Restored: int(in.restored.Load()), Owned: len(in.vnodes),
+		Segments: len(k.rec.Segments), Restored: in.restored(), Owned: len(in.vnodes),
 		Problems: in.problems.list(), Rejected: in.rejects.Load(), Panics: in.panics.Load(),
 	}
 	for i := range k.rec.Segments {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"sync"
 
 	"github.com/google/uuid"
 
@@ -12,7 +14,12 @@ import (
 )
 
 // Restore queues a vnode to be given its newest sealed slice.
-func (in *Instance[K, E, S, R]) Restore(v vnode.ID) { in.restores.put(v) }
+func (in *Instance[K, E, S, R]) Restore(v vnode.ID) {
+	in.living[v].Store(false)
+	in.restores.put(v)
+}
+
+func runVnode(v vnode.ID) string { return "run vnode " + strconv.Itoa(int(v)) }
 
 // restoreLoop restores vnodes, as many at once as wait, from the newest record, once that names this incarnation.
 func (in *Instance[K, E, S, R]) restoreLoop() {
@@ -49,11 +56,14 @@ const doRestore = "restore vnodes"
 // restore gives vnodes their slices and returns those that it could not.
 func (in *Instance[K, E, S, R]) restore(vnodes []vnode.ID) (left []vnode.ID, err error) {
 	k := in.newest.Load()
-	given := vnode.Set{}
+	var mu sync.Mutex // guards given: slices come from several goroutines
+	var given vnode.Set
 	err = backend.Restorer{Objects: in.cfg.Store, Record: k.rec}.Restore(in.ctx, vnodes, func(r backend.RestoredSlice) error {
 		if err := in.give(k, r); err != nil {
 			return err
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		given.Add(r.Vnode)
 		return nil
 	})
@@ -89,8 +99,7 @@ func (in *Instance[K, E, S, R]) give(k *known, r backend.RestoredSlice) (err err
 		Slice: slice, Tip: r.Slice, Positions: positions, View: k.view, Self: in.self,
 		Life: vnode.Life{Incarnation: in.self.Incarnation, N: in.lives.Add(1)},
 	})
-	in.problems.fine(fmt.Sprintf("run vnode %d", r.Vnode))
-	in.restored.Add(1)
+	in.living[r.Vnode].Store(true)
 	in.tellNews()
 	return nil
 }

@@ -73,7 +73,7 @@ func (p *ProducerRules[B]) Reply(r vnode.Reply, freed func(B)) (again []Sending[
 	case r.Kind == vnode.Gap && r.Round >= l.round:
 		l.standing = max(r.Standing, l.sealed)
 		return p.resend(r.Vnode), false
-	case r.Kind == vnode.Took:
+	case r.Kind == vnode.Took && r.Round >= l.round:
 		l.standing = max(l.standing, r.Standing)
 	}
 	return nil, false

@@ -32,13 +32,6 @@ func newReadAhead[E any](ctx context.Context, from Source[E], at uint64) (*readA
 	return r, func() { r.read(ctx, from, at) }
 }
 
-func (r *readAhead[E]) chunks() <-chan chunk[E] {
-	if r == nil {
-		return nil
-	}
-	return r.out
-}
-
 // giveBack gives the space of the chunk in hand back.
 func (r *readAhead[E]) giveBack() {
 	if r.chunk != nil {

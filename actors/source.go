@@ -199,7 +199,7 @@ func (s *source[K, E]) putBarriers() {
 
 // idle sends what is buffered and waits for something to do.
 func (s *source[K, E]) idle(ctx context.Context) {
-	if s.ahead != nil && len(s.chunk) == 0 && s.take() {
+	if s.take() {
 		return
 	}
 	for v := range s.buffers {
@@ -213,17 +213,25 @@ func (s *source[K, E]) idle(ctx context.Context) {
 	select {
 	case <-ctx.Done():
 	case <-s.inbox.wake:
-	case c := <-s.ahead.chunks():
+	case c := <-s.chunks():
 		s.got(c)
 	case <-timer.C:
 		s.resend()
 	}
 }
 
+// chunks is where the next chunk comes from, when none is in hand.
+func (s *source[K, E]) chunks() <-chan chunk[E] {
+	if len(s.chunk) > 0 || s.ahead == nil {
+		return nil
+	}
+	return s.ahead.out
+}
+
 // take takes the next chunk if one is ready.
 func (s *source[K, E]) take() bool {
 	select {
-	case c := <-s.ahead.chunks():
+	case c := <-s.chunks():
 		s.got(c)
 		return true
 	default:
@@ -267,6 +275,9 @@ func (s *source[K, E]) got(c chunk[E]) {
 	default:
 		s.in.troubles().failed(reopenSource+s.name, c.err)
 		s.ahead.failed = true
+	}
+	if len(c.events) == 0 {
+		s.ahead.giveBack()
 	}
 	s.ending()
 }

@@ -130,17 +130,16 @@ func (s *SourceRules) Pending() vnode.Set { return s.pending }
 // Reply takes a vnode's answer. True: the vnode's buffer must be emptied, its events will be read again.
 func (s *SourceRules) Reply(r vnode.Reply) (rewound bool) {
 	v := r.Vnode
-	if r.Kind == vnode.Took {
+	if r.Round < s.round[v] {
+		return false // about what was sent before a rewind
+	}
+	switch r.Kind {
+	case vnode.Took:
 		s.acked[v] = max(s.acked[v], min(r.Standing, s.high))
 		if s.cutting && r.Barrier == s.attempt {
 			s.counted.Add(v)
 		}
 		return false
-	}
-	if r.Round < s.round[v] {
-		return false
-	}
-	switch r.Kind {
 	case vnode.Ahead:
 		s.floor = max(s.floor, r.Standing)
 		return false
@@ -150,8 +149,10 @@ func (s *SourceRules) Reply(r vnode.Reply) (rewound bool) {
 	return s.rewind(v, r.Standing)
 }
 
-// rewind arranges that v is sent everything behind a position again.
+// rewind arranges that v is sent everything behind a position again. Nothing is sent again that is sealed: a life that
+// stands below is not of the sealed history and is about to end.
 func (s *SourceRules) rewind(v vnode.ID, to uint64) bool {
+	to = max(to, s.Sealed())
 	if s.cutting && to <= s.cut {
 		s.pending.Add(v)
 		s.counted.Remove(v)

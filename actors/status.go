@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -62,7 +63,8 @@ type Problem struct {
 // troubles keeps the problems of the moment. Each is logged when it begins and when it ends.
 type troubles struct {
 	log *zap.Logger
-	mu  sync.Mutex // guards now
+	any atomic.Bool // there may be problems
+	mu  sync.Mutex  // guards now
 	now map[string]*Problem
 }
 
@@ -76,6 +78,7 @@ func (t *troubles) failed(doing string, err error) {
 	if p == nil {
 		p = &Problem{Doing: doing, Since: time.Now()}
 		t.now[doing] = p
+		t.any.Store(true)
 		t.log.Warn("failed, trying again", zap.String("doing", doing), zap.Error(err))
 	}
 	p.Err = err
@@ -84,11 +87,15 @@ func (t *troubles) failed(doing string, err error) {
 
 // fine notes that doing something went well.
 func (t *troubles) fine(doing string) {
+	if !t.any.Load() {
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if p := t.now[doing]; p != nil {
 		t.log.Info("went well again", zap.String("doing", doing), zap.Int("after failures", p.Times))
 		delete(t.now, doing)
+		t.any.Store(len(t.now) > 0)
 	}
 }
 

@@ -96,27 +96,6 @@ func (e *PanicError) Error() string {
 	return fmt.Sprintf("vnode %d: %s panicked: %v", e.Vnode, e.Doing, e.Value)
 }
 
-// Poison remembers, across the lives of a vnode, the event that panics: it is applied at most tries times.
-type Poison struct {
-	Tries    int
-	origin   string
-	position uint64
-	count    int
-}
-
-// note counts a panic of the event.
-func (p *Poison) note(origin string, position uint64) {
-	if p.origin != origin || p.position != position {
-		p.origin, p.position, p.count = origin, position, 0
-	}
-	p.count++
-}
-
-// spent reports whether the event has panicked too often.
-func (p *Poison) spent(origin string, position uint64) bool {
-	return p.count >= p.Tries && p.position == position && p.origin == origin
-}
-
 // Actor is the shell around [Rules]: it owns the slice, applies, captures, holds batches back. A panic of the user's
 // code ends the actor's life; its supervisor starts another from the last sealed slice (I11).
 type Actor[K Key, E, S, R any] struct {
@@ -176,7 +155,7 @@ func (a *Actor[K, E, S, R]) crash() {
 	p := &PanicError{Vnode: a.id, Doing: a.doing, Value: value, Stack: debug.Stack()}
 	if b := a.batch; b != nil {
 		p.Origin, p.Position = b.Origin, b.Position(a.index)
-		a.poison.note(p.Origin, p.Position)
+		a.poison.note(eventOf(b, a.index))
 	}
 	a.inst.Panicked(a.id, p)
 	a.end()
@@ -307,11 +286,11 @@ func (a *Actor[K, E, S, R]) apply(b *Batch[E], above uint64) {
 	}
 	a.note(true)
 	a.batch, a.doing, a.turn.origin = b, "update", b.Origin
-	suspect := a.poison.count > 0
+	suspect := len(a.poison.panics) > 0
 	for ; i < len(b.Events); i++ {
 		a.index = i
-		if suspect && a.poison.spent(b.Origin, b.Position(i)) {
-			a.reject(b, i, fmt.Errorf("panicked %d times", a.poison.count))
+		if suspect && a.poison.spent(eventOf(b, i)) {
+			a.reject(b, i, fmt.Errorf("the update panicked %d times", a.poison.Tries))
 			continue
 		}
 		hash, key := uint64(b.Slots[i]), a.app.KeyOf(b.Events[i])
@@ -363,6 +342,7 @@ func (a *Actor[K, E, S, R]) capture(o *CaptureOrder) {
 func (a *Actor[K, E, S, R]) seal(number uint64) {
 	a.slice.Sealed(a.marks[number])
 	maps.DeleteFunc(a.marks, func(n uint64, _ Mark) bool { return n <= number })
+	a.poison.forget(a.rules)
 }
 
 func (a *Actor[K, E, S, R]) partial() []byte {

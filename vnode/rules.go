@@ -67,6 +67,9 @@ func NewRules(self Member, id ID, life Life, view *View, restored SliceID, posit
 // Standing returns how far the origin has been applied.
 func (r *Rules) Standing(origin string) Position { return r.standing[origin] }
 
+// Sealed returns how far the origin's events are sealed.
+func (r *Rules) Sealed(origin string) Position { return r.sealed[origin] }
+
 // Base returns the newest sealed slice of this life's history.
 func (r *Rules) Base() SliceID { return r.base }
 
