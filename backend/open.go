@@ -65,7 +65,19 @@ func (c Config) OpenBucket(context.Context) (*blob.Bucket, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	b, err := c.openBucket()
+	b, err := c.openBucket(userPrefix)
+	if err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", c.place(), err)
+	}
+	return b, nil
+}
+
+// OpenURL opens a bucket for objects that have nothing to do with a store, but are written like a store's: whole,
+// durable, and created once where [blob.WriterOptions] says IfNotExist. A directory is made if there is none. The
+// caller closes it. A mem:// bucket is a new, empty one.
+func OpenURL(_ context.Context, url string) (*blob.Bucket, error) {
+	c := Config{Backend: KindObjectStore, URL: url}
+	b, err := c.openBucket("")
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", c.place(), err)
 	}
@@ -130,7 +142,7 @@ func (c Config) openReader() (*Store, error) {
 	return c.onDisk(openFileDriver(dir, nil), nil), nil
 }
 
-func (c Config) openBucket() (*blob.Bucket, error) {
+func (c Config) openBucket(prefix string) (*blob.Bucket, error) {
 	dir, onDisk, err := c.location()
 	if err != nil {
 		return nil, err
@@ -145,7 +157,7 @@ func (c Config) openBucket() (*blob.Bucket, error) {
 	if err != nil {
 		return nil, err
 	}
-	return blob.NewBucket(driver.NewPrefixedBucket(openFileDriver(dir, temp), userPrefix)), nil
+	return blob.NewBucket(driver.NewPrefixedBucket(openFileDriver(dir, temp), prefix)), nil
 }
 
 // location returns the directory of a store on disk, absolute; false for one in memory.

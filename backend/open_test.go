@@ -8,6 +8,9 @@ import (
 	"slices"
 	"testing"
 
+	"gocloud.dev/blob"
+	"gocloud.dev/gcerrors"
+
 	"github.com/sheaf-go/sheaf/backend"
 )
 
@@ -96,6 +99,32 @@ func TestBucketIsSharedBesideOpenStores(t *testing.T) {
 	}
 	if err := s.Bucket().WriteAll(t.Context(), "mine", []byte("y"), nil); err != nil {
 		t.Errorf("write after the other bucket was closed: %v", err)
+	}
+}
+
+// TestURLBucketIsTheDirectory: OpenURL keeps objects right under the directory, which it makes, and creates them once.
+func TestURLBucketIsTheDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new", "out")
+	b, err := backend.OpenURL(t.Context(), fileURL(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	once := &blob.WriterOptions{IfNotExist: true}
+	if err := b.WriteAll(t.Context(), "a.json", []byte("x"), once); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.WriteAll(t.Context(), "a.json", []byte("y"), once); gcerrors.Code(err) != gcerrors.FailedPrecondition {
+		t.Errorf("create a.json again: got %v, want a failed precondition", err)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(dir, "a.json")); err != nil || string(got) != "x" {
+		t.Errorf("a.json: got %q, %v, want x", got, err)
+	}
+	var missing *backend.DriverError
+	if _, err := backend.OpenURL(t.Context(), "s3://bucket/prefix"); !errors.As(err, &missing) {
+		t.Errorf("open s3://bucket/prefix: got %v, want a DriverError", err)
 	}
 }
 
