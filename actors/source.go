@@ -30,7 +30,8 @@ type Reader[E any] interface {
 }
 
 const (
-	readLen      = 1024                   // events read at once
+	readLen      = 2048                   // events read at once
+	lingerSource = 5 * time.Millisecond   // that an event waits for others before it is sent
 	maxCapturing = 4                      // vnodes that hold a barrier of one source and have not counted it
 	repeatAfter  = 250 * time.Millisecond // of a cut that nobody answered
 	resendAfter  = 3 * time.Second        // of batches that nobody answered
@@ -66,6 +67,7 @@ type source[K vnode.Key, E any] struct {
 	heard   time.Time
 	told    time.Time // of the cut
 	retryAt time.Time // not to be opened again before
+	flushed time.Time // when all buffers were sent
 }
 
 // toSource is a message to a source: one of its fields is set.
@@ -202,13 +204,9 @@ func (s *source[K, E]) idle(ctx context.Context) {
 	if s.take() {
 		return
 	}
-	for v := range s.buffers {
-		if s.rules.Ready() && len(s.buffers[v].Events) > 0 {
-			s.flush(ctx, vnode.ID(v))
-		}
-	}
+	pause := s.flushAll(ctx)
 	s.start(ctx)
-	timer := time.NewTimer(repeatAfter)
+	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
@@ -218,6 +216,20 @@ func (s *source[K, E]) idle(ctx context.Context) {
 	case <-timer.C:
 		s.resend()
 	}
+}
+
+// flushAll sends what is buffered if that was last done a while ago, and says when to look again.
+func (s *source[K, E]) flushAll(ctx context.Context) time.Duration {
+	if since := time.Since(s.flushed); since < lingerSource {
+		return lingerSource - since
+	}
+	for v := range s.buffers {
+		if len(s.buffers[v].Events) > 0 {
+			s.flush(ctx, vnode.ID(v))
+		}
+	}
+	s.flushed = time.Now()
+	return repeatAfter
 }
 
 // chunks is where the next chunk comes from, when none is in hand.
