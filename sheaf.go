@@ -12,6 +12,7 @@ import (
 
 	"github.com/sheaf-go/sheaf/actors"
 	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/internal/storehook"
 	"github.com/sheaf-go/sheaf/vnode"
 )
 
@@ -77,7 +78,8 @@ func start[K Key, E, S, R any](ctx context.Context, cfg Config, app App[K, E, S,
 		Capacity: cfg.State.Capacity(), App: app.Name,
 		KeyCodec: keys.ID(), StateCodec: app.StateCodec.ID(), ResultCodec: app.ResultCodec.ID(),
 	}
-	ledger, newest, err := backend.OpenLedger(ctx, store.Objects(), identity)
+	objects := storehook.Apply(ctx, store.Objects())
+	ledger, newest, err := backend.OpenLedger(ctx, objects, identity)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +89,7 @@ func start[K Key, E, S, R any](ctx context.Context, cfg Config, app App[K, E, S,
 			Keys: keys, KeyOf: app.KeyOf, Update: app.Update, Fold: app.Fold,
 			State: app.StateCodec, Result: app.ResultCodec, MaxPartial: backend.MaxPartial,
 		},
-		Identity: newest.Identity, Store: store.Objects(), Instance: cfg.State.Instance(),
+		Identity: newest.Identity, Store: objects, Instance: cfg.State.Instance(),
 		Merge: app.Merge, Sinks: sinks, DeadLetter: app.DeadLetter, Tries: app.Tries,
 		Epoch: cfg.Epoch, Timeout: cfg.SealTimeout, Retain: cfg.Retain, Log: cfg.Log,
 		Limits: actors.Limits{InFlight: int64(limits.InFlight), History: int64(limits.History), Producers: cfg.Names, Sources: cfg.Names},
