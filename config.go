@@ -60,5 +60,8 @@ func (c Config) Validate() error {
 	wrong(c.SealTimeout < 0, "SealTimeout", c.SealTimeout, "use a positive time, or leave it out")
 	wrong(c.Retain < 0 || c.Retain == 1, "Retain", c.Retain, "use 2 or more, or leave it out")
 	wrong(c.Names < 0, "Names", c.Names, "use a positive number, or leave it out")
-	return errors.Join(errors.Join(all...), c.State.Validate())
+	if err := c.State.Validate(); err != nil {
+		return errors.Join(append(all, err)...)
+	}
+	return errors.Join(append(all, alone(c.State))...)
 }

@@ -1,0 +1,5 @@
+// Package remote says who is there. A [Membership] names the members of a cluster; [Static] is the one that a list in
+// the configuration gives, with one member when there is no list.
+//
+// Membership decides when something is tried, never whether it is right (I7): what is right stands in the ledger.
+package remote
