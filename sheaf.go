@@ -124,7 +124,8 @@ func (i *Instance[K, E, S, R]) Scan(ctx context.Context) *Scan[K, S] {
 	return &Scan[K, S]{run: func(yield func(K, S) bool) error { return i.in.Scan(ctx, yield) }}
 }
 
-// At iterates over the states of all keys at a sealed epoch that is still retained, else it fails with [ErrNoEpoch].
+// At iterates over the states of all keys at a sealed epoch that is still retained or was kept by
+// [Instance.Checkpoint], else it fails with [ErrNoEpoch].
 func (i *Instance[K, E, S, R]) At(ctx context.Context, e Epoch) *Scan[K, S] {
 	return &Scan[K, S]{run: func(yield func(K, S) bool) error { return i.in.ScanAt(ctx, e, yield) }}
 }
@@ -151,6 +152,12 @@ func (i *Instance[K, E, S, R]) Results(ctx context.Context) iter.Seq[Result[R]] 
 
 // Flush returns when everything sent before, and everything that sources had read, is sealed.
 func (i *Instance[K, E, S, R]) Flush(ctx context.Context) error { return i.in.Flush(ctx) }
+
+// Checkpoint seals everything sent before and keeps that epoch, which it returns, under a name: [Instance.At] reads it
+// however many epochs follow, until the name is given to another.
+func (i *Instance[K, E, S, R]) Checkpoint(ctx context.Context, name string) (Epoch, error) {
+	return i.in.Checkpoint(ctx, name)
+}
 
 // Status says where the instance stands, what goes wrong, and what holds producers back.
 func (i *Instance[K, E, S, R]) Status() Status { return i.in.Status() }

@@ -32,6 +32,7 @@ type CoordinatorLimits struct {
 	Step      int           // records that a raise of the floor must free
 	Producers int           // plain producers' names
 	Sources   int           // sources' names, ended ones included
+	Pins      int           // named checkpoints
 }
 
 // CoordinatorRules decides what the ledger says next: admission, attempts, seals, sources, names, the floor. It is a
@@ -95,10 +96,11 @@ type Captured struct {
 	Notes   []CaptureNote
 }
 
-// Request asks the coordinator for a change of the record: exactly one of Source and Producer is set.
+// Request asks the coordinator for a change of the record: exactly one of Source, Producer and Pin is set.
 type Request struct {
 	Source   string // attach it
 	Producer string // open a new generation of it
+	Pin      string // keep the newest sealed epoch under this name
 	Retire   string // a producer's name that may go if the bound is reached; it is idle
 	Ticket   uint64 // returned with the answer
 	written  bool
@@ -117,7 +119,8 @@ type Effect struct {
 // Answer answers a request.
 type Answer struct {
 	Ticket     uint64
-	Generation uint64 // a producer's
+	Generation uint64      // a producer's
+	Epoch      vnode.Epoch // newest sealed
 	Err        error
 }
 
@@ -212,7 +215,7 @@ func (c *CoordinatorRules) answer() []Effect {
 	var out []Effect
 	for _, r := range c.requests {
 		if r.written {
-			out = append(out, Effect{Answer: &Answer{Ticket: r.Ticket, Generation: c.rec.GenerationOf(r.Producer)}})
+			out = append(out, Effect{Answer: &Answer{Ticket: r.Ticket, Generation: c.rec.GenerationOf(r.Producer), Epoch: c.rec.Epoch}})
 		}
 	}
 	c.requests = slices.DeleteFunc(c.requests, func(r Request) bool { return r.written })
@@ -472,8 +475,11 @@ func (c *CoordinatorRules) change() []Effect {
 
 // write puts a request into a record.
 func (c *CoordinatorRules) write(n *backend.Record, r Request) error {
-	if r.Source == "" {
+	switch {
+	case r.Producer != "":
 		return c.openName(n, r)
+	case r.Pin != "":
+		return c.pin(n, r.Pin)
 	}
 	at, attached := slices.BinarySearchFunc(n.Assignment.Sources, r.Source, func(s vnode.SourceOwner, name string) int { return strings.Compare(s.Source, name) })
 	if attached {
@@ -485,6 +491,14 @@ func (c *CoordinatorRules) write(n *backend.Record, r Request) error {
 	n.Assignment.Sources = slices.Insert(n.Assignment.Sources, at, vnode.SourceOwner{Source: r.Source})
 	n.Assignment.Version = c.rec.Assignment.Version + 1
 	return nil
+}
+
+func (c *CoordinatorRules) pin(n *backend.Record, name string) error {
+	fresh := !slices.ContainsFunc(n.Pins, func(p backend.Pin) bool { return p.Name == name })
+	if fresh && len(n.Pins) >= c.limits.Pins {
+		return fmt.Errorf("checkpoint %q: %w: %d checkpoints", name, ErrNames, c.limits.Pins)
+	}
+	return backend.WithPin(n, name, c.rec)
 }
 
 // openName gives a producer's name the next generation; a new name may need an idle one to go.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,7 +58,7 @@ type Instance[K vnode.Key, E, S, R any] struct {
 	producers map[string]*Producer[K, E]
 	news      chan struct{} // closed and replaced at every record and emission
 	closed    bool
-	ends      []func(error)                                // called when the instance ends
+	ends      map[string]func(error)                       // by resumable producer: called when the instance ends
 	origins   atomic.Pointer[map[string]func(vnode.Reply)] // by name; replaced whole
 }
 
@@ -79,7 +80,7 @@ func Start[K vnode.Key, E, S, R any](ctx context.Context, cfg Config[K, E, S, R]
 		cfg: cfg, self: vnode.Member{Instance: cfg.Instance, Incarnation: id}, ledger: ledger,
 		done: make(chan struct{}), problems: newTroubles(cfg.Log), restores: newInbox[vnode.ID](),
 		sealedAt: make(chan struct{}, 1), floorAt: make(chan struct{}, 1), results: newResults[R](),
-		sources: map[string]*source[K, E]{}, producers: map[string]*Producer[K, E]{}, news: make(chan struct{}),
+		sources: map[string]*source[K, E]{}, producers: map[string]*Producer[K, E]{}, ends: map[string]func(error){}, news: make(chan struct{}),
 	}
 	in.ctx, in.cancel = context.WithCancelCause(context.Background())
 	in.origins.Store(&map[string]func(vnode.Reply){})
@@ -103,9 +104,12 @@ func Start[K vnode.Key, E, S, R any](ctx context.Context, cfg Config[K, E, S, R]
 func (in *Instance[K, E, S, R]) coordinatorLimits() CoordinatorLimits {
 	return CoordinatorLimits{
 		Interval: in.cfg.Epoch, Timeout: in.cfg.Timeout, Retain: in.cfg.Retain, Step: max(1, in.cfg.Retain/2),
-		Producers: in.cfg.Limits.Producers, Sources: in.cfg.Limits.Sources,
+		Producers: in.cfg.Limits.Producers, Sources: in.cfg.Limits.Sources, Pins: maxPins,
 	}
 }
+
+// maxPins is the number of named checkpoints that a store keeps: each keeps its segments from collection.
+const maxPins = 64
 
 // unemitted lists the epochs that are sealed and not emitted, ascending, from the records that sealed them.
 func (in *Instance[K, E, S, R]) unemitted(ctx context.Context, newest *backend.Record) (unsent []*merger.Sealed, waiting []Waiting, err error) {
@@ -137,6 +141,8 @@ func (in *Instance[K, E, S, R]) spawnActors(newest *backend.Record) {
 	in.system = actor.NewActorSystem(
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet(in.cfg.Log) }),
 		actor.WithDeadLetterRequestLogging(false),
+		// The library waits this long, in a goroutine, after a dead letter: none may outlive the instance.
+		actor.WithDeadLetterThrottleInterval(time.Nanosecond),
 	)
 	root, fatal := in.system.Root, actor.WithGuardian(&guardian{in.stop})
 	in.coordinator = root.Spawn(actor.PropsFromProducer(func() actor.Actor {
@@ -505,7 +511,7 @@ func (in *Instance[K, E, S, R]) Abort(why error) {
 			p.fail(why)
 		}
 		in.mu.Lock()
-		ends := in.ends
+		ends := maps.Clone(in.ends)
 		in.mu.Unlock()
 		for _, end := range ends {
 			end(why)
@@ -531,9 +537,9 @@ func (in *Instance[K, E, S, R]) stopActors() {
 }
 
 // onEnd arranges that f is called when the instance ends; at once if it has.
-func (in *Instance[K, E, S, R]) onEnd(f func(error)) {
+func (in *Instance[K, E, S, R]) onEnd(name string, f func(error)) {
 	in.mu.Lock()
-	in.ends = append(in.ends, f)
+	in.ends[name] = f
 	in.mu.Unlock()
 	if err := in.Err(); err != nil {
 		f(err)

@@ -153,13 +153,16 @@ func (in *Instance[K, E, S, R]) GetSealed(ctx context.Context, k K) (s S, found 
 	return s, found, rec.Epoch, nil
 }
 
-// ScanAt calls yield with the state of every key at a retained epoch, until it returns false.
+// ScanAt calls yield with the state of every key at a retained or checkpointed epoch, until it returns false.
 func (in *Instance[K, E, S, R]) ScanAt(ctx context.Context, e vnode.Epoch, yield func(K, S) bool) error {
-	rec, err := in.recordOf(ctx, e)
-	if err != nil {
-		return fmt.Errorf("scan: %w", err)
+	rec, pinned := in.newest.Load().rec.Pinned(e)
+	if !pinned {
+		var err error
+		if rec, err = in.recordOf(ctx, e); err != nil {
+			return fmt.Errorf("scan: %w", err)
+		}
 	}
-	err = backend.Export(ctx, in.cfg.Store, rec, func(_ vnode.ID, key, value []byte) error {
+	err := backend.Export(ctx, in.cfg.Store, rec, func(_ vnode.ID, key, value []byte) error {
 		k, s, err := in.decode(key, value)
 		if err == nil && !yield(k, s) {
 			err = errStop

@@ -40,7 +40,7 @@ func (in *Instance[K, E, S, R]) Resumable(ctx context.Context, name string) (*Re
 	if r.source, err = in.attach(ctx, name, r, r.free); err != nil {
 		return nil, fmt.Errorf("open resumable producer %q: %w", name, err)
 	}
-	in.onEnd(r.fail)
+	in.onEnd(name, r.fail)
 	return r, nil
 }
 
