@@ -5,19 +5,10 @@ import (
 	"errors"
 )
 
-// A delta (and a base, which is a delta on the empty slice) is a sequence of entries:
-//
-//	uvarint  len(key)<<1 | deleted
-//	bytes    key, as its [KeyCodec] writes it
-//	uvarint  len(value)          absent when deleted
-//	bytes    value, as the app's state codec writes it
-//
-// Keys are distinct within one delta; their order carries no meaning.
-
 // ErrDelta is returned for bytes that are no delta.
 var ErrDelta = errors.New("malformed delta")
 
-// Entry is one key of a delta. Its bytes alias the delta.
+// Entry is one key of a delta; the package's documentation has its bytes. Key and Value alias the delta.
 type Entry struct {
 	Key     []byte
 	Value   []byte // nil when Deleted

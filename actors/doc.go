@@ -1,0 +1,54 @@
+// Package actors is how Sheaf runs: it turns the rules of vnodes, producers, the coordinator and the merger into one
+// [Instance], with its goroutines, timers and requests to the store.
+//
+//	source, producer ── batches, barriers ──▶ vnodes ── captures ──▶ checkpointer ── segment ──▶ store
+//	        ▲  ▲                                │  ▲                     │  └─ partials ──▶ merger ──▶ sinks
+//	        │  └────────── replies ─────────────┘  │                     │ captured
+//	        └──── views of records, attempts ──────┴─── coordinator ◀────┘── record ──▶ store
+//
+// A file *_rules.go holds rules: a state machine without goroutine, clock or store, a call in and effects out. The file
+// of the same name without _rules is its shell. The simulator in the tests drives the rules alone; the shells only carry
+// out what they say. Everything that crosses from one row below to another is a message, an atomic, or guarded by a
+// mutex whose comment says so. Views, records and captures are immutable once they have been sent.
+//
+// # Actors
+//
+// An actor takes one message at a time, in order. Nothing that may wait runs in its turn.
+//
+//	actor         owner       it alone touches                        what ends it
+//	supervisor    Instance    the spawning and restarting of vnodes   Instance.Abort, first; its vnodes with it
+//	vnode, each   supervisor  its slice, rules and held-back batches  its supervisor; a panic of the app, or a sealed
+//	                                                                  slice that is not its own, only ends its life
+//	checkpointer  Instance    captures of the newest attempt          Instance.Abort
+//	merger        Instance    sealed epochs that no sink has, and     Instance.Abort
+//	                          their partials
+//	coordinator   Instance    CoordinatorRules, its timer, the        Instance.Abort, last
+//	                          answers that it owes
+//
+// # Goroutines
+//
+// Instance.Abort cancels the instance's context, stops the actors, and waits for every row but the last.
+//
+//	goroutine     owner         it alone touches                      what ends it
+//	restoreLoop   Instance      the queue of vnodes without a slice   the instance's context
+//	compactLoop   Instance      the one fold under way                the instance's context
+//	collectLoop   Instance      the Collector                         the instance's context
+//	source.run    Attach        SourceRules, one buffer per vnode     its end is sealed, or the instance's context
+//	readAhead     source.run    the user's Reader                     its last chunk, or source.run cancels it
+//	append        coordinator   one try at one record                 its outcome; one at a time
+//	pack          checkpointer  the captures of one attempt           its put stands, or a higher attempt cancels it
+//	emit, fetch,  merger        one epoch's result; sinks are         it is done; one at a time
+//	and pause                   called here
+//	stop          coordinator   nothing: it calls Instance.Abort      Abort returns
+//
+// Timers, which only send a message or take the producer's lock: the coordinator's (stopped with it) and one of each
+// plain producer, which sends half-full batches (stopped by Close, by a newer generation and by Abort).
+//
+// A plain producer and a resumable one have no goroutine of their own: their state is under their mutex, and is touched
+// by whoever calls Send and Flush and, for a moment, by the vnode that replies.
+//
+// # Bounds (I8)
+//
+// Events in flight are bounded per source and producer, unsealed events per producer, names per store, sealed epochs
+// that wait for the sinks by four. Whoever reaches a bound waits, or is refused by name; Status says which bound it is.
+package actors
