@@ -16,6 +16,7 @@ type Slice[K Key, S any] struct {
 	sealed  Mark   // the newest capture that is sealed
 	before  stamp  // that the newest key to enter had before: its tombstone's, or none
 	scratch []byte // of Capture: the entry being encoded
+	warmed  stamp  // what Warm read, kept so that it reads
 }
 
 // NewSlice returns an empty slice.
@@ -62,6 +63,19 @@ func (s *Slice[K, S]) upsert(hash uint64, k K) (state *S, existed bool) {
 		return s.enter(hash, k), false
 	}
 	return &p.slots[i].state, s.touch(p, i)
+}
+
+// Warm reads the memory of keys about to be upserted, so that it arrives for all of them at once: an Upsert is too
+// long for the processor to start the next ones while it waits. It pays (a tenth to a fifth of the time of the
+// Upserts) where slices are not in cache, for up to a few hundred hashes, and changes nothing.
+func (s *Slice[K, S]) Warm(hashes []uint64) {
+	sum := none
+	for _, hash := range hashes {
+		p := s.pages.of(hash)
+		i := p.home(hash)
+		sum += p.slots[i].stamp + p.slots[p.next(i)].stamp
+	}
+	s.warmed = sum
 }
 
 // Forget takes back the newest Upsert, for a key that it did not find, as if it had never been called: the

@@ -2,6 +2,7 @@ package vnode_test
 
 import (
 	"math/rand"
+	"slices"
 	"testing"
 
 	"github.com/sheaf-go/sheaf/vnode"
@@ -64,20 +65,20 @@ func BenchmarkApply(b *testing.B) {
 func benchSlices(b *testing.B, w workload) {
 	ops := vnode.NewKeyOps[int64]()
 	codec := vnode.CBOR[int64]()
-	slices := make([]*vnode.Slice[int64, int64], benchVnodes)
-	for i := range slices {
-		slices[i] = vnode.NewSlice(ops, codec)
+	all := make([]*vnode.Slice[int64, int64], benchVnodes)
+	for i := range all {
+		all[i] = vnode.NewSlice(ops, codec)
 	}
 	for i := range event(benchKeys) {
 		h := ops.Hash(i.key())
-		slices[vnode.Of(h, benchVnodes)].Upsert(h, i.key())
+		all[vnode.Of(h, benchVnodes)].Upsert(h, i.key())
 	}
-	seal(b, slices)
+	seal(b, all)
 	var update = func(s *int64, e event) error { *s += int64(e) & 15; return nil }
 	b.ReportAllocs()
 	for b.Loop() {
 		for i, batch := range w.batches {
-			apply(slices[i%benchVnodes], ops, batch, update)
+			apply(all[i%benchVnodes], ops, batch, update)
 		}
 	}
 	report(b)
@@ -85,19 +86,24 @@ func benchSlices(b *testing.B, w workload) {
 
 // apply does what a vnode does with a batch.
 func apply(s *vnode.Slice[int64, int64], ops vnode.KeyOps[int64], batch []event, update func(*int64, event) error) {
-	for _, e := range batch {
-		k := e.key()
-		hash := ops.Hash(k)
-		state, existed := s.Upsert(hash, k)
-		if err := update(state, e); err != nil && !existed {
-			s.Forget(hash, k)
+	var hashes [256]uint64
+	for part := range slices.Chunk(batch, len(hashes)) {
+		for i, e := range part {
+			hashes[i] = ops.Hash(e.key())
+		}
+		s.Warm(hashes[:len(part)])
+		for i, e := range part {
+			state, existed := s.Upsert(hashes[i], e.key())
+			if err := update(state, e); err != nil && !existed {
+				s.Forget(hashes[i], e.key())
+			}
 		}
 	}
 }
 
-func seal(b *testing.B, slices []*vnode.Slice[int64, int64]) {
+func seal(b *testing.B, all []*vnode.Slice[int64, int64]) {
 	var delta []byte
-	for _, s := range slices {
+	for _, s := range all {
 		out, mark, err := s.Capture(delta[:0])
 		if err != nil {
 			b.Fatal(err)

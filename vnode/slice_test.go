@@ -37,29 +37,32 @@ func TestRecoversWhatWasSealed(t *testing.T) {
 
 // TestRecoversManyKeys does the same with thousands of keys a step, so that pages grow, split and shrink.
 func TestRecoversManyKeys(t *testing.T) {
-	for name, key := range map[string]func(uint64) int64{
-		"in order":       func(i uint64) int64 { return int64(i) },
-		"homes in order": func(i uint64) int64 { return keyOf(i << 20) },
-		"one tag":        func(i uint64) int64 { return keyOf(i * 0x100001) },
-		"sixteen homes":  func(i uint64) int64 { return keyOf(i&15<<20 | i<<44) },
+	for name, of := range map[string]struct {
+		key  func(uint64) int64
+		keys int // a step
+	}{
+		"in order":       {func(i uint64) int64 { return int64(i) }, 5000},
+		"homes in order": {func(i uint64) int64 { return keyOf(i << 20) }, 800},
+		"one tag":        {func(i uint64) int64 { return keyOf(i * 0x100001) }, 800},
+		"sixteen homes":  {func(i uint64) int64 { return keyOf(i&15<<20 | i<<44) }, 800},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for seed := range int64(3) {
-				recoverMany(t, rand.New(rand.NewSource(seed)), key)
+				recoverMany(t, rand.New(rand.NewSource(seed)), of.key, of.keys)
 			}
 		})
 	}
 }
 
-func recoverMany(t *testing.T, r *rand.Rand, key func(uint64) int64) {
+func recoverMany(t *testing.T, r *rand.Rand, key func(uint64) int64, keys int) {
 	m := newSliceModel(vnode.NewKeyOps[int64]())
 	for range 5 {
-		from := uint64(r.Intn(5_000))
-		for i := range uint64(r.Intn(5_000)) {
+		from := uint64(r.Intn(keys))
+		for i := range uint64(r.Intn(keys)) {
 			m.upsert(t, key(from+i))
 		}
 		if r.Intn(2) == 0 {
-			for i := range uint64(r.Intn(10_000)) {
+			for i := range uint64(r.Intn(2 * keys)) {
 				m.delete(t, key(from+i/2))
 			}
 		}
@@ -307,6 +310,9 @@ func TestEqualHashBitsAreNoTrap(t *testing.T) {
 		t.Fatalf("captured %d of %d keys, %v, want %d", s.Changed(), s.Len(), err, n)
 	}
 	s.Sealed(mark)
+	if used := heap(s); used > 64<<20 {
+		t.Errorf("%d keys take %d bytes, want no directory that grows with the bits they share", n, used)
+	}
 	loaded := vnode.NewSlice(ops, vnode.CBOR[int64]())
 	if err := loaded.Load(delta); err != nil || !maps.Equal(contents(s), contents(loaded)) {
 		t.Errorf("loaded %d keys, %v, want the %d that were captured", loaded.Len(), err, n)
