@@ -1,0 +1,13 @@
+// Demo shows Sheaf at work on real data: flights of US airlines, counted by airport or by route and day, exactly once
+// whatever crashes.
+//
+//	demo               the built-in sample, state in memory
+//	demo run           any input, any state; run again on a state, it goes on where the last sealed epoch ended
+//	demo inspect       what the newest record of a state says
+//	demo verify        whether everything that a state retains is whole
+//	demo export        all keys of an epoch
+//
+// Each command prints its flags with -h. The exit code is 0, 1 for a failure, 2 for a wrong command line, and 128 plus
+// the number of the signal that ended a run early, which then has sealed what it read. A second signal ends it at once;
+// then, as after a crash, the next run reads again what was not sealed.
+package main

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	"gocloud.dev/blob"
+
+	"github.com/sheaf-go/sheaf"
+	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/cmd/demo/internal/flights"
+)
+
+func runCommand(args []string, s streams) error {
+	o, err := parseOptions(args, s)
+	if err != nil {
+		return err
+	}
+	config, err := o.place.open()
+	if err != nil {
+		return err
+	}
+	ctx, fail, release := untilStopped()
+	defer release()
+	r := &run{
+		options: o, streams: s, job: jobs()[o.job], fail: fail, log: newLog(s.notes, o.level),
+		config: sheaf.Config{State: config, Epoch: o.epoch},
+	}
+	r.config.Log = r.log
+	return r.do(ctx)
+}
+
+// run is one run from its flags to its result.
+type run struct {
+	options options
+	streams streams
+	job     job
+	config  sheaf.Config
+	fail    func(error) // ends the context of do
+	log     *zap.Logger
+
+	input   *flights.Input
+	resumed *flights.EpochHead // where it began; nil: at the first row
+	newest  atomic.Pointer[shown]
+	took    time.Duration
+}
+
+// do opens input and --out, and counts.
+func (r *run) do(ctx context.Context) (err error) {
+	if r.input, err = openInput(r.options.input); err != nil {
+		return err
+	}
+	defer r.input.Close()
+	made, err := newSettings(r.options.job, r.options.sources, r.input)
+	if err != nil {
+		return err
+	}
+	if err := made.check(ctx, r.config.State); err != nil {
+		return err
+	}
+	out, err := r.openOut(ctx)
+	if err != nil {
+		return err
+	}
+	err = r.count(ctx, made, out)
+	if out != nil {
+		err = errors.Join(err, out.Close())
+	}
+	return err
+}
+
+func openInput(path string) (*flights.Input, error) {
+	if path == "" {
+		return flights.Sample()
+	}
+	return flights.Open(path)
+}
+
+func (r *run) openOut(ctx context.Context) (*blob.Bucket, error) {
+	if r.options.out == "" {
+		return nil, nil
+	}
+	url, err := r.options.outURL()
+	if err != nil {
+		return nil, err
+	}
+	bucket, err := backend.OpenURL(ctx, url)
+	if err != nil {
+		return nil, fmt.Errorf("--out: %w", err)
+	}
+	return bucket, nil
+}
+
+// count runs the job over the input, closes it and prints its result.
+func (r *run) count(ctx context.Context, made settings, out *blob.Bucket) error {
+	in, err := r.job.open(ctx, r.config, out, &r.newest, r.fail)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	err = r.drive(ctx, in, made)
+	r.took = time.Since(began)
+	if err = r.close(in, err); err != nil && !wasStopped(err) {
+		return err
+	}
+	return errors.Join(err, r.show())
+}
+
+// drive attaches the sources and waits until their ends are sealed.
+func (r *run) drive(ctx context.Context, in instance, made settings) error {
+	if err := r.resume(ctx); err != nil {
+		return err
+	}
+	if err := made.keep(ctx, in.Bucket(), r.resumed != nil); err != nil {
+		return err
+	}
+	var ends []<-chan struct{}
+	for _, part := range flights.Partitions(r.input, r.options.sources, flights.NewPace(r.options.rate)) {
+		end, err := in.Attach(ctx, part.Name(), source{part, r.fail, r.log})
+		if err != nil {
+			return err
+		}
+		ends = append(ends, end)
+	}
+	stop := r.follow(in)
+	defer stop()
+	for _, end := range ends {
+		select {
+		case <-end:
+		case <-in.Done():
+			return in.Err()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// resume finds out where the state stands before the first source is attached, and says so. What is in memory is new.
+func (r *run) resume(ctx context.Context) error {
+	err := readState(ctx, r.config.State, func(state *reader) (err error) {
+		if state.newest.Epoch == 0 {
+			return nil
+		}
+		head := headOf(state.newest)
+		r.resumed = &head
+		fmt.Fprintf(r.streams.notes, "demo: resumed from epoch %d, which holds %s rows\n", head.Epoch, flights.Count(int64(head.Records)))
+		last, err := r.job.sealed(ctx, state.objects, state.newest)
+		r.newest.CompareAndSwap(nil, last)
+		return err
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// close seals what was read and ends the instance, also after a signal. After any other failure it ends as after a
+// crash: the next run reads again what is not sealed.
+func (r *run) close(in instance, failure error) error {
+	ctx, abort := context.WithCancel(context.Background())
+	defer abort()
+	if failure == nil || wasStopped(failure) {
+		return errors.Join(failure, in.Close(ctx))
+	}
+	abort()
+	_ = in.Close(ctx) // says that not everything is sealed
+	return failure
+}
+
+// show prints the last result.
+func (r *run) show() error {
+	last := r.newest.Load()
+	if last == nil {
+		return errors.New("no epoch was sealed: there is no result")
+	}
+	if r.options.json {
+		return json.NewEncoder(r.streams.out).Encode(last.report(r.resumed))
+	}
+	if err := last.print(r.streams.out); err != nil {
+		return err
+	}
+	rows := last.head.Records
+	if r.resumed != nil {
+		rows -= r.resumed.Records
+	}
+	_, err := fmt.Fprintf(r.streams.out, "\n%s rows in %.2f s, %s; epoch %d holds %s\n", flights.Count(int64(rows)), r.took.Seconds(),
+		flights.Rate(rows, r.took), last.head.Epoch, flights.Count(int64(last.head.Records)))
+	return err
+}
