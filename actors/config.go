@@ -39,6 +39,10 @@ type Limits struct {
 	Sources   int   // names
 }
 
+// maxInFlight bounds, in bytes, what a source sends ahead of the vnodes of its own process, whatever the config allows:
+// more falls out of the processor's cache before it is applied.
+const maxInFlight = 2 << 20
+
 // batchLen is how many events a batch holds at most: enough to make the cost of a message small beside them, fewer
 // with many vnodes so that the buffers of a source stay small.
 func batchLen(capacity int) int { return min(512, max(64, 1<<18/capacity)) }

@@ -27,20 +27,19 @@ func (in *Instance[K, E, S, R]) ask(ctx context.Context, r Request) (Answer, err
 
 // Attach reads a source from its sealed position on. The channel is closed when the end of the source is sealed.
 func (in *Instance[K, E, S, R]) Attach(ctx context.Context, name string, from Source[E]) (<-chan struct{}, error) {
-	done, err := in.attach(ctx, name, from, func(uint64) {})
+	done, err := in.attach(ctx, name, from, nil)
 	if err != nil {
 		return nil, fmt.Errorf("attach source %q: %w", name, err)
 	}
 	return done, nil
 }
 
-// attach attaches a source; sealed hears of the positions that become sealed.
-func (in *Instance[K, E, S, R]) attach(ctx context.Context, name string, from Source[E], sealed func(uint64)) (<-chan struct{}, error) {
-	s, err := in.reserve(name, from)
+// attach attaches a source; pushed is from if its events are handed to it, else nil.
+func (in *Instance[K, E, S, R]) attach(ctx context.Context, name string, from Source[E], pushed pushed) (<-chan struct{}, error) {
+	s, err := in.reserve(name, from, pushed)
 	if err != nil {
 		return nil, err
 	}
-	s.onSealed = sealed
 	if cut, known := in.newest.Load().rec.CutOf(name); known && cut.Ended {
 		in.release(name)
 		close(s.done)
@@ -60,12 +59,12 @@ func (in *Instance[K, E, S, R]) attach(ctx context.Context, name string, from So
 }
 
 // reserve makes a source under a name that is free; it hears of records from now on.
-func (in *Instance[K, E, S, R]) reserve(name string, from Source[E]) (*source[K, E], error) {
+func (in *Instance[K, E, S, R]) reserve(name string, from Source[E], pushed pushed) (*source[K, E], error) {
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
 	s := &source[K, E]{
-		name: name, from: from, target: in.target(), batch: batchLen(len(in.vnodes)),
+		name: name, from: from, pushed: pushed, target: in.target(), batch: batchLen(len(in.vnodes)),
 		inbox: newInbox[toSource](), free: make(chan *vnode.Batch[E], 2*len(in.vnodes)), done: make(chan struct{}),
 		buffers: make([]*vnode.Batch[E], len(in.vnodes)), heard: time.Now(),
 	}
@@ -73,6 +72,7 @@ func (in *Instance[K, E, S, R]) reserve(name string, from Source[E]) (*source[K,
 		s.mask = n - 1
 	}
 	s.checks = in.cfg.App.Keys.ID() == "string"
+	s.credit = min(in.cfg.Limits.InFlight, maxInFlight)
 	for v := range s.buffers {
 		s.buffers[v] = &vnode.Batch[E]{}
 	}
@@ -198,7 +198,7 @@ func (in *Instance[K, E, S, R]) flush(ctx context.Context) error {
 		}
 	}
 	for _, s := range in.allSources() {
-		at := s.read.Load()
+		at := s.owes()
 		for s.sealed.Load() < at {
 			in.tell(demand{})
 			wait, cancel := context.WithTimeout(ctx, repeatAfter)
@@ -233,8 +233,12 @@ func (in *Instance[K, E, S, R]) Status() Status {
 	k := in.newest.Load()
 	st := Status{
 		Member: in.self, Term: k.rec.Term, Record: k.rec.Seq, Epoch: k.rec.Epoch, Emitted: vnode.Epoch(in.emittedAt.Load()),
+		Waiting:  int(in.waiting.Load()),
 		Segments: len(k.rec.Segments), Restored: in.restored(), Owned: len(in.vnodes),
 		Problems: in.problems.list(), Rejected: in.rejects.Load(), Panics: in.panics.Load(),
+	}
+	if held := in.heldBySink(); held != "" {
+		st.Held = append(st.Held, held)
 	}
 	for i := range k.rec.Segments {
 		st.Bytes += k.rec.Segments[i].Size
@@ -243,8 +247,11 @@ func (in *Instance[K, E, S, R]) Status() Status {
 		st.Sources = append(st.Sources, SourceStatus{
 			Name: s.name, Read: s.read.Load(), Sealed: s.sealed.Load(), InFlight: s.inFlight.Load(), Ended: s.ended.Load(),
 		})
-		if s.inFlight.Load() >= s.limits.InFlight {
+		if s.inFlight.Load() >= s.credit {
 			st.Held = append(st.Held, "in_flight of source "+s.name)
+		}
+		if s.pushed != nil && s.pushed.held() != "" {
+			st.Held = append(st.Held, s.pushed.held())
 		}
 	}
 	for _, p := range in.allProducers() {

@@ -45,8 +45,9 @@ type source[K vnode.Key, E any] struct {
 	target[K, E]
 	mask   uint64 // capacity-1 if that is a power of two, else 0
 	checks bool   // keys can be too long
+	credit int64  // bytes in flight
 
-	onSealed func(position uint64)
+	pushed   pushed // nil: the source reads from elsewhere
 	inbox    *inbox[toSource]
 	free     chan *vnode.Batch[E]
 	inFlight atomic.Int64
@@ -68,6 +69,14 @@ type source[K vnode.Key, E any] struct {
 	told    time.Time // of the cut
 	retryAt time.Time // not to be opened again before
 	flushed time.Time // when all buffers were sent
+}
+
+// pushed is a source whose events are handed to it in this process, and kept by it until they are sealed.
+type pushed interface {
+	free(sealed uint64)
+	taken() uint64 // position of the newest event that it was handed
+	shut()         // take nothing more
+	held() string  // the bound that makes its sender wait; empty if none does
 }
 
 // toSource is a message to a source: one of its fields is set.
@@ -113,6 +122,14 @@ func bytesOf[E any](n int) int64 {
 	return int64(n) * int64(unsafe.Sizeof(e)+unsafe.Sizeof(vnode.Slot(0)))
 }
 
+// owes is the position up to which a flush must seal.
+func (s *source[K, E]) owes() uint64 {
+	if s.pushed != nil {
+		return s.pushed.taken()
+	}
+	return s.read.Load()
+}
+
 func (s *source[K, E]) answer(r vnode.Reply) { s.inbox.put(toSource{reply: r}) }
 
 // run deals events out until the end is sealed or ctx ends.
@@ -148,7 +165,9 @@ func (s *source[K, E]) attend() {
 	s.read.Store(s.rules.High())
 	if sealed := s.rules.Sealed(); sealed != s.sealed.Load() {
 		s.sealed.Store(sealed)
-		s.onSealed(sealed)
+		if s.pushed != nil {
+			s.pushed.free(sealed)
+		}
 	}
 }
 
@@ -413,7 +432,7 @@ func (s *source[K, E]) reject(err error) {
 func (s *source[K, E]) flush(ctx context.Context, v vnode.ID) {
 	for ctx.Err() == nil && s.rules.Ready() {
 		barrier := s.rules.BarrierDue(v)
-		if (barrier && s.rules.Capturing() >= maxCapturing) || (!barrier && s.inFlight.Load() >= s.limits.InFlight) {
+		if (barrier && s.rules.Capturing() >= maxCapturing) || (!barrier && s.inFlight.Load() >= s.credit) {
 			s.wait(ctx)
 			continue
 		}

@@ -275,6 +275,9 @@ func (a *Actor[K, E, S, R]) release() {
 	}
 }
 
+// warmLen is how many keys are read ahead of their updates.
+const warmLen = 256
+
 // apply applies the events of b at positions above a position.
 func (a *Actor[K, E, S, R]) apply(b *Batch[E], above uint64) {
 	i := 0
@@ -287,7 +290,11 @@ func (a *Actor[K, E, S, R]) apply(b *Batch[E], above uint64) {
 	a.note(true)
 	a.batch, a.doing, a.turn.origin = b, "update", b.Origin
 	suspect := len(a.poison.panics) > 0
-	for ; i < len(b.Events); i++ {
+	for warm := i; i < len(b.Events); i++ {
+		if i == warm {
+			warm = min(i+warmLen, len(b.Events))
+			a.slice.Warm(b.Slots[i:warm])
+		}
 		a.index = i
 		if suspect && a.poison.spent(eventOf(b, i)) {
 			a.reject(b, i, fmt.Errorf("the update panicked %d times", a.poison.Tries))

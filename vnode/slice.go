@@ -67,10 +67,11 @@ func (s *Slice[K, S]) upsert(hash uint64, k K) (state *S, existed bool) {
 
 // Warm reads the memory of keys about to be upserted, so that it arrives for all of them at once: an Upsert is too
 // long for the processor to start the next ones while it waits. It pays (a tenth to a fifth of the time of the
-// Upserts) where slices are not in cache, for up to a few hundred hashes, and changes nothing.
-func (s *Slice[K, S]) Warm(hashes []uint64) {
+// Upserts) where slices are not in cache, for up to a few hundred slots, and changes nothing.
+func (s *Slice[K, S]) Warm(slots []Slot) {
 	sum := none
-	for _, hash := range hashes {
+	for _, slot := range slots {
+		hash := uint64(slot)
 		p := s.pages.of(hash)
 		i := p.home(hash)
 		sum += p.slots[i].stamp + p.slots[p.next(i)].stamp

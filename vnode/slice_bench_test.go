@@ -86,16 +86,16 @@ func benchSlices(b *testing.B, w workload) {
 
 // apply does what a vnode does with a batch.
 func apply(s *vnode.Slice[int64, int64], ops vnode.KeyOps[int64], batch []event, update func(*int64, event) error) {
-	var hashes [256]uint64
-	for part := range slices.Chunk(batch, len(hashes)) {
+	var slots [256]vnode.Slot
+	for part := range slices.Chunk(batch, len(slots)) {
 		for i, e := range part {
-			hashes[i] = ops.Hash(e.key())
+			slots[i] = vnode.Slot(ops.Hash(e.key()))
 		}
-		s.Warm(hashes[:len(part)])
+		s.Warm(slots[:len(part)])
 		for i, e := range part {
-			state, existed := s.Upsert(hashes[i], e.key())
+			state, existed := s.Upsert(uint64(slots[i]), e.key())
 			if err := update(state, e); err != nil && !existed {
-				s.Forget(hashes[i], e.key())
+				s.Forget(uint64(slots[i]), e.key())
 			}
 		}
 	}
