@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"go.uber.org/zap/zapcore"
@@ -38,7 +37,7 @@ func parseOptions(args []string, s streams) (options, error) {
 	f := newFlags("run", aboutRun)
 	o.register(f)
 	f.StringVar(&o.input, "input", "", "`F.csv or F.csv.zst` to count; default: the built-in sample, January 2001")
-	f.StringVar(&o.job, "job", "board", "what to count, `"+strings.ReplaceAll(jobNames(), " ", "_")+"`: flights by airport, or by route and day")
+	f.StringVar(&o.job, "job", "board", "what to count, a `name`: "+jobNames()+", flights by airport or by route and day")
 	f.IntVar(&o.sources, "sources", 1, "`number` of sources that the rows are dealt to")
 	f.DurationVar(&o.epoch, "epoch", time.Second, "`time` from one epoch to the next")
 	f.IntVar(&o.rate, "rate", 0, "`rows` to read in a second; 0 is no limit")

@@ -10,8 +10,11 @@ import (
 	"github.com/sheaf-go/sheaf/cmd/demo/internal/flights"
 )
 
-// progressTime is the time from one report of progress to the next.
-const progressTime = 50 * time.Millisecond
+// Times from one report of progress to the next: one that people look at, and one for the log.
+const (
+	liveTime = 100 * time.Millisecond
+	logTime  = 10 * time.Millisecond
+)
 
 // follow reports progress until stop is called: a line that changes where people look at the output, and log entries of
 // level debug.
@@ -20,7 +23,10 @@ func (r *run) follow(in instance) (stop func()) {
 	if !live && !r.log.Core().Enabled(zap.DebugLevel) {
 		return func() {}
 	}
-	p := &progress{run: r, in: in, live: live, read: map[string]uint64{}, began: time.Now()}
+	p := &progress{run: r, in: in, live: live, every: logTime, read: map[string]uint64{}, began: time.Now()}
+	if live {
+		p.every = liveTime
+	}
 	if r.resumed != nil {
 		p.before = r.resumed.Records
 		for name, rows := range r.resumed.Cut {
@@ -41,13 +47,14 @@ type progress struct {
 	run    *run
 	in     instance
 	live   bool
+	every  time.Duration
 	read   map[string]uint64 // rows by source, also of those that have ended
 	before uint64            // rows that were sealed before this run
 	began  time.Time
 }
 
 func (p *progress) report(end <-chan struct{}) {
-	tick := time.NewTicker(progressTime)
+	tick := time.NewTicker(p.every)
 	defer tick.Stop()
 	for {
 		select {

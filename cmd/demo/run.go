@@ -190,6 +190,10 @@ func (r *run) show() error {
 	if r.resumed != nil {
 		rows -= r.resumed.Records
 	}
+	if rows == 0 {
+		_, err := fmt.Fprintf(r.streams.out, "\nnothing was left to read; epoch %d holds %s rows\n", last.head.Epoch, flights.Count(int64(last.head.Records)))
+		return err
+	}
 	_, err := fmt.Fprintf(r.streams.out, "\n%s rows in %.2f s, %s; epoch %d holds %s\n", flights.Count(int64(rows)), r.took.Seconds(),
 		flights.Rate(rows, r.took), last.head.Epoch, flights.Count(int64(last.head.Records)))
 	return err
