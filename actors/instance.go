@@ -46,6 +46,8 @@ type Instance[K vnode.Key, E, S, R any] struct {
 	rejects   atomic.Uint64
 	panics    atomic.Uint64
 	emittedAt atomic.Uint64
+	waiting   atomic.Int64 // epochs that are sealed and that the sinks did not take
+	emitting  atomic.Int64 // the sink that was given the newest result
 	problems  *troubles
 	restores  *inbox[vnode.ID]
 	living    []atomic.Bool // by vnode: it has its slice
@@ -153,13 +155,14 @@ func (in *Instance[K, E, S, R]) spawnActors(newest *backend.Record) {
 		return &checkpointer{store: in.cfg.Store, identity: in.cfg.Identity, self: in.self, in: in, vnodes: in.vnodes}
 	}, fatal))
 	if in.cfg.App.Fold != nil {
-		app := merger.App[R]{Merge: in.cfg.Merge, Codec: in.cfg.App.Result, Sinks: append(in.cfg.Sinks[:len(in.cfg.Sinks):len(in.cfg.Sinks)], in.results)}
+		app := merger.App[R]{Merge: in.cfg.Merge, Codec: in.cfg.App.Result, Sinks: in.sinks()}
 		in.merger = root.Spawn(actor.PropsFromProducer(func() actor.Actor { return merger.NewActor(app, in, newest.Emitted) }, fatal))
 	}
 }
 
 // emitLeft emits what was sealed and not emitted before this start.
 func (in *Instance[K, E, S, R]) emitLeft(unsent []*merger.Sealed) {
+	in.waiting.Add(int64(len(unsent)))
 	for _, s := range unsent {
 		if in.merger == nil {
 			in.Emitted(s.Epoch)
@@ -316,6 +319,7 @@ func (in *Instance[K, E, S, R]) publish(rec *backend.Record, sealed bool) {
 
 func (in *Instance[K, E, S, R]) sealed(rec *backend.Record) {
 	in.problems.fine("seal an epoch")
+	in.waiting.Add(1)
 	poke(in.sealedAt)
 	if in.merger != nil {
 		in.system.Root.Send(in.merger, SealedOf(rec))
@@ -400,6 +404,7 @@ func (in *Instance[K, E, S, R]) Panicked(v vnode.ID, p *vnode.PanicError) {
 // Emitted says that the sinks took an epoch.
 func (in *Instance[K, E, S, R]) Emitted(e vnode.Epoch) {
 	in.emittedAt.Store(uint64(e))
+	in.waiting.Add(-1)
 	in.tell(emitted{e})
 	in.tellNews()
 }
@@ -479,14 +484,26 @@ func (in *Instance[K, E, S, R]) Close(ctx context.Context) error {
 	return err
 }
 
+// shut makes every source and producer take nothing more.
+func (in *Instance[K, E, S, R]) shut() {
+	for _, p := range in.allProducers() {
+		p.shut()
+	}
+	for _, s := range in.allSources() {
+		if s.pushed != nil {
+			s.pushed.shut()
+			continue
+		}
+		s.stopping.Store(true)
+		s.inbox.poke()
+	}
+}
+
 func (in *Instance[K, E, S, R]) settle(ctx context.Context) error {
 	if in.Err() != nil {
 		return nil
 	}
-	for _, s := range in.allSources() {
-		s.stopping.Store(true)
-		s.inbox.poke()
-	}
+	in.shut()
 	if err := in.flush(ctx); err != nil {
 		return fmt.Errorf("close: not everything is sealed: %w", err)
 	}

@@ -40,6 +40,7 @@ type Producer[K vnode.Key, E any] struct {
 	waiting  bool   // linger runs
 	waiters  int    // on news
 	asked    uint64 // for an epoch, at this position / halfEvery
+	closing  bool   // takes nothing more
 	err      error
 }
 
@@ -104,6 +105,14 @@ func (p *Producer[K, E]) hash(e E) (hash uint64, err error) {
 	return p.keys.Hash(key), p.keys.Check(key)
 }
 
+// shut makes the producer take nothing more; what it was sent can still be sealed.
+func (p *Producer[K, E]) shut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closing = true
+	p.tellNews()
+}
+
 // admit waits, with the lock given up meanwhile, until one more event is within the bounds. When half of the history
 // is full it asks for an epoch, so that seldom anybody waits.
 func (p *Producer[K, E]) admit(ctx context.Context) error {
@@ -111,17 +120,20 @@ func (p *Producer[K, E]) admit(ctx context.Context) error {
 		p.asked = p.rules.At() / halfEvery
 		p.in.tell(demand{})
 	}
-	for p.err == nil && (p.unsealed >= p.limits.History || p.inFlight >= p.limits.InFlight) {
+	for p.err == nil && !p.closing && (p.unsealed >= p.limits.History || p.inFlight >= p.limits.InFlight) {
 		p.flushAll()
 		p.in.tell(demand{})
 		if err := p.await(ctx, repeatAfter); err != nil {
 			return err
 		}
 	}
-	if p.err == nil {
-		return ctx.Err()
+	switch {
+	case p.err != nil:
+		return p.err
+	case p.closing:
+		return ErrClosed
 	}
-	return p.err
+	return ctx.Err()
 }
 
 // put buffers an event and sends the buffer if it is full.
@@ -250,8 +262,8 @@ func (p *Producer[K, E]) answer(r vnode.Reply) {
 func (p *Producer[K, E]) Flush(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.err == nil && (p.buffered > 0 || p.rules.Unsealed()) {
-		p.flushAll()
+	p.flushAll()
+	for to := p.rules.At(); p.err == nil && p.rules.Unsealed(to); {
 		p.in.tell(demand{})
 		if err := p.await(ctx, repeatAfter); err != nil {
 			return fmt.Errorf("flush producer %s: %w", p.name, err)
@@ -314,7 +326,7 @@ func (p *Producer[K, E]) held() string {
 func (p *Producer[K, E]) closedIdle() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.err != nil && p.buffered == 0 && !p.rules.Unsealed()
+	return p.err != nil && p.buffered == 0 && !p.rules.Unsealed(p.rules.At())
 }
 
 // Close seals what was sent and takes nothing more; its name may be opened again, or retired when names run out.

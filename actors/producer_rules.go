@@ -125,10 +125,11 @@ func (p *ProducerRules[B]) Resend() []Sending[B] {
 	return out
 }
 
-// Unsealed reports whether any event that was flushed is not sealed.
-func (p *ProducerRules[B]) Unsealed() bool {
+// Unsealed reports whether any event at or below a position that was flushed is not sealed. Events behind it may make
+// it wait once more, never for ever.
+func (p *ProducerRules[B]) Unsealed(to uint64) bool {
 	for v := range p.lanes {
-		if len(p.lanes[v].batches) > 0 {
+		if l := &p.lanes[v]; len(l.batches) > 0 && l.batches[0].from < to {
 			return true
 		}
 	}

@@ -2,7 +2,9 @@ package actors
 
 import (
 	"context"
+	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/sheaf-go/sheaf/merger"
 )
@@ -12,6 +14,40 @@ import (
 type results[R any] struct {
 	mu    sync.Mutex // guards takers
 	takes map[*taker[R]]bool
+}
+
+// watched is a sink that says when it is given a result, so that Status can name it.
+type watched[R any] struct {
+	merger.Sink[R]
+	place int64
+	now   *atomic.Int64
+}
+
+// Emit gives the result on.
+func (w watched[R]) Emit(ctx context.Context, r merger.Result[R]) error {
+	w.now.Store(w.place)
+	return w.Sink.Emit(ctx, r)
+}
+
+// sinks are the program's sinks, and behind them whoever iterates over results.
+func (in *Instance[K, E, S, R]) sinks() []merger.Sink[R] {
+	var all []merger.Sink[R]
+	for i, s := range in.cfg.Sinks {
+		all = append(all, watched[R]{s, int64(i), &in.emitting})
+	}
+	return append(all, watched[R]{in.results, int64(len(all)), &in.emitting})
+}
+
+// heldBySink names the sink that keeps epochs from being opened; empty if none does.
+func (in *Instance[K, E, S, R]) heldBySink() string {
+	n, at := in.waiting.Load(), in.emitting.Load()
+	switch {
+	case n < maxWaiting:
+		return ""
+	case at == int64(len(in.cfg.Sinks)):
+		return fmt.Sprintf("an iterator over Results: %d sealed epochs wait for it", n)
+	}
+	return fmt.Sprintf("sink %d: %d sealed epochs wait for it", at, n)
 }
 
 // taker is one iterator.

@@ -25,11 +25,15 @@ type Resumable[E any] struct {
 	sealed   uint64
 	last     uint64
 	finished bool
+	closing  bool // takes nothing more
 	err      error
 	news     chan struct{} // closed and replaced at every change
 }
 
-var _ Source[int] = (*Resumable[int])(nil)
+var (
+	_ Source[int] = (*Resumable[int])(nil)
+	_ pushed      = (*Resumable[int])(nil)
+)
 
 // Resumable opens a resumable producer's name at its sealed position.
 func (in *Instance[K, E, S, R]) Resumable(ctx context.Context, name string) (*Resumable[E], error) {
@@ -37,7 +41,7 @@ func (in *Instance[K, E, S, R]) Resumable(ctx context.Context, name string) (*Re
 	cut, _ := in.newest.Load().rec.CutOf(name)
 	r.sealed, r.last, r.finished = cut.At, cut.At, cut.Ended
 	var err error
-	if r.source, err = in.attach(ctx, name, r, r.free); err != nil {
+	if r.source, err = in.attach(ctx, name, r, r); err != nil {
 		return nil, fmt.Errorf("open resumable producer %q: %w", name, err)
 	}
 	in.onEnd(name, r.fail)
@@ -73,7 +77,7 @@ func (r *Resumable[E]) admit(ctx context.Context, number uint64) error {
 		switch {
 		case r.err != nil:
 			return r.err
-		case r.finished:
+		case r.finished, r.closing:
 			return ErrClosed
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -122,6 +126,30 @@ func (r *Resumable[E]) free(sealed uint64) {
 	r.events = r.events[n:]
 	r.sealed = sealed
 	r.tell()
+}
+
+// taken is the number of the newest event that was sent.
+func (r *Resumable[E]) taken() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last
+}
+
+// shut makes the producer take nothing more; what it was sent can still be sealed.
+func (r *Resumable[E]) shut() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closing = true
+	r.tell()
+}
+
+func (r *Resumable[E]) held() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if bytesOf[E](len(r.events)) < r.limit {
+		return ""
+	}
+	return "history of producer " + r.name
 }
 
 // fail ends the producer.
