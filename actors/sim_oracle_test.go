@@ -237,7 +237,7 @@ func (p *process) describe() string {
 	}
 	for _, name := range producerNames {
 		if q := p.producers[name]; q != nil {
-			s += fmt.Sprintf(", %s at %d unsealed %v", name, q.rules.At(), q.rules.Unsealed())
+			s += fmt.Sprintf(", %s at %d unsealed %v", name, q.rules.At(), q.rules.Unsealed(q.rules.At()))
 		}
 	}
 	return s

@@ -264,7 +264,7 @@ func (w *world) settled() bool {
 	}
 	for _, p := range w.processes {
 		for _, q := range p.producers {
-			if p.up && q.rules.Unsealed() {
+			if p.up && q.rules.Unsealed(q.rules.At()) {
 				return false
 			}
 		}
