@@ -106,6 +106,8 @@ func (c *coordinator) Receive(ctx actor.Context) {
 	}
 }
 
+const sealEpoch = "seal an epoch"
+
 func (c *coordinator) now() time.Duration { return time.Since(c.began) }
 
 func (c *coordinator) carry(ctx actor.Context, effects []Effect) {
@@ -123,6 +125,8 @@ func (c *coordinator) carry(ctx actor.Context, effects []Effect) {
 		case e.Answer != nil:
 			c.answers[e.Answer.Ticket] <- *e.Answer
 			delete(c.answers, e.Answer.Ticket)
+		case e.Aborted != nil:
+			c.in.troubles().failed(sealEpoch, e.Aborted)
 		case e.Stop != nil:
 			c.in.stop(e.Stop)
 		}

@@ -113,6 +113,7 @@ type Effect struct {
 	Sealed  bool            // with Publish: it seals an epoch
 	Open    *vnode.Attempt  // tell vnodes and sources, with the newest record, and again until it is over
 	Answer  *Answer
+	Aborted error // an attempt did not fill in time: what it lacks
 	Stop    error // this incarnation is over
 }
 
@@ -234,11 +235,31 @@ func (c *CoordinatorRules) rebase(winner *backend.Record) []Effect {
 // Tick moves the clock. The shell calls it at the time that Deadline names.
 func (c *CoordinatorRules) Tick(now time.Duration) []Effect {
 	c.now = now
+	var out []Effect
 	if a := c.attempt; a != nil && !c.sealed && now >= a.deadline {
+		out = append(out, Effect{Aborted: c.lacks()})
 		c.backoff = min(c.backoff+1, maxBackoff)
 		c.endAttempt()
 	}
-	return c.step()
+	return append(out, c.step()...)
+}
+
+// lacks says what the open attempt waits for.
+func (c *CoordinatorRules) lacks() error {
+	for _, s := range c.rec.Assignment.Sources {
+		if _, named := c.attempt.cuts[s.Source]; !named {
+			return fmt.Errorf("attempt %v: source %s named no cut", c.attempt.id, s.Source)
+		}
+	}
+	n, first := 0, -1
+	for v := range c.rec.Tips {
+		if !c.fits(c.attempt.captures[vnode.ID(v)]) {
+			if n++; first < 0 {
+				first = v
+			}
+		}
+	}
+	return fmt.Errorf("attempt %v: %d of %d captures are missing, the first of vnode %d", c.attempt.id, n, len(c.rec.Tips), first)
 }
 
 // endAttempt gives up the open attempt; what it captured is still to be sealed.

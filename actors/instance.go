@@ -318,7 +318,7 @@ func (in *Instance[K, E, S, R]) publish(rec *backend.Record, sealed bool) {
 }
 
 func (in *Instance[K, E, S, R]) sealed(rec *backend.Record) {
-	in.problems.fine("seal an epoch")
+	in.problems.fine(sealEpoch)
 	in.waiting.Add(1)
 	poke(in.sealedAt)
 	if in.merger != nil {
@@ -507,14 +507,20 @@ func (in *Instance[K, E, S, R]) settle(ctx context.Context) error {
 	if err := in.flush(ctx); err != nil {
 		return fmt.Errorf("close: not everything is sealed: %w", err)
 	}
-	if err := in.await(ctx, func() bool { return in.emittedAt.Load() >= uint64(in.newest.Load().rec.Epoch) }); err != nil {
-		return fmt.Errorf("close: not everything is emitted: %w", err)
-	}
-	in.tell(demand{})
-	if err := in.await(ctx, func() bool { return in.newest.Load().rec.Emitted >= vnode.Epoch(in.emittedAt.Load()) }); err != nil {
-		return fmt.Errorf("close: the last emission is not recorded: %w", err)
+	if err := in.await(ctx, in.emissionRecorded); err != nil {
+		return fmt.Errorf("close: not everything is emitted, or that is not recorded: %w", err)
 	}
 	return nil
+}
+
+// emissionRecorded reports whether the newest record says that its epoch is emitted. Once it is, it asks for that record.
+// That may bring an epoch more, if one was wanted: then it is all said again of that one.
+func (in *Instance[K, E, S, R]) emissionRecorded() bool {
+	rec := in.newest.Load().rec
+	if rec.Emitted < rec.Epoch && in.emittedAt.Load() >= uint64(rec.Epoch) {
+		in.tell(demand{})
+	}
+	return rec.Emitted >= rec.Epoch
 }
 
 // Abort ends the instance at once, as a crash would, but waits for its goroutines. It may be called twice.
