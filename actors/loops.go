@@ -106,7 +106,7 @@ func (in *Instance[K, E, S, R]) give(k *known, r backend.RestoredSlice) (err err
 
 // compactLoop folds what every seal leaves to be folded, one fold at a time, beside the actors.
 func (in *Instance[K, E, S, R]) compactLoop() {
-	ahead := uint64(2)
+	ahead, retry := uint64(2), newBackoff()
 	var all vnode.Set
 	for v := range in.vnodes {
 		all.Add(vnode.ID(v))
@@ -120,9 +120,14 @@ func (in *Instance[K, E, S, R]) compactLoop() {
 		fold, err := in.compact(all, ahead)
 		if err != nil {
 			in.problems.failed(doCompact, err)
+			if retry.wait(in.ctx) != nil {
+				return
+			}
+			poke(in.sealedAt)
 			continue
 		}
 		in.problems.fine(doCompact)
+		retry.tries = 0
 		if fold == nil {
 			continue
 		}
@@ -166,9 +171,10 @@ func (in *Instance[K, E, S, R]) awaitFold(f *backend.Fold) {
 	_ = in.await(in.ctx, func() bool { return f.Late(in.newest.Load().rec.Epoch) })
 }
 
-// collectLoop deletes what no record reaches, whenever the floor rises.
+// collectLoop deletes what no record reaches, whenever the floor rises. A collection that fails is tried again: until
+// its floor is published none can rise.
 func (in *Instance[K, E, S, R]) collectLoop() {
-	c := backend.NewCollector(in.ledger, backend.CollectorConfig{Retain: in.cfg.Retain})
+	c, retry := backend.NewCollector(in.ledger, backend.CollectorConfig{Retain: in.cfg.Retain}), newBackoff()
 	for {
 		select {
 		case <-in.ctx.Done():
@@ -182,8 +188,13 @@ func (in *Instance[K, E, S, R]) collectLoop() {
 			return
 		case err != nil:
 			in.problems.failed(doCollect, err)
+			if retry.wait(in.ctx) != nil {
+				return
+			}
+			poke(in.floorAt)
 		default:
 			in.problems.fine(doCollect)
+			retry.tries = 0
 			in.tell(published{rec.Floor.K})
 			if report.Left > 0 {
 				poke(in.floorAt)
