@@ -95,14 +95,14 @@ func (w *fileWriter) fail(err error) error {
 // Close implements [driver.Writer]: it puts the object in place, unless the context has ended or a write failed.
 func (w *fileWriter) Close() error {
 	temp := w.file.Name()
-	defer os.Remove(temp) // what a rename has moved is gone already
+	defer func() { _ = os.Remove(temp) }() // what a rename has moved is gone already
 	if w.failed == nil {
-		w.fail(w.ctx.Err())
+		_ = w.fail(w.ctx.Err())
 	}
 	if w.failed == nil {
-		w.fail(w.driver.disk.sync(w.file))
+		_ = w.fail(w.driver.disk.sync(w.file))
 	}
-	w.fail(w.file.Close())
+	_ = w.fail(w.file.Close())
 	if w.failed != nil {
 		return w.failed
 	}

@@ -67,7 +67,7 @@ func (r *request) explain(err error) error {
 	if err == nil || r.ctx.Err() == nil || !errors.Is(err, context.Canceled) {
 		return err
 	}
-	return fmt.Errorf("%w (%v)", context.Cause(r.ctx), err)
+	return fmt.Errorf("%w (%v)", context.Cause(r.ctx), err) //nolint:errorlint // the cause alone is to be found in it
 }
 
 // shut closes the gate and returns when nobody is inside.

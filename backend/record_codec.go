@@ -47,7 +47,8 @@ func (c *recordCodec) encode(r *Record) ([]byte, Digest, error) {
 		return nil, Digest{}, fmt.Errorf("encode record %d: %w", r.Seq, err)
 	}
 	if len(body) > maxRecord {
-		return nil, Digest{}, fmt.Errorf("encode record %d: %d bytes, the bound is %d: it names %d segments and %d pins", r.Seq, len(body), maxRecord, len(r.Segments), len(r.Pins))
+		return nil, Digest{}, fmt.Errorf("encode record %d: %d bytes, the bound is %d: it names %d segments and %d pins",
+			r.Seq, len(body), maxRecord, len(r.Segments), len(r.Pins))
 	}
 	data, sum := closeFrame(c.zip.EncodeAll(body, openFrame(recordMagic, r.Identity.Format, len(body)/2)))
 	return data, sum, nil

@@ -121,7 +121,7 @@ func (b *segmentBuilder) close() {
 	for i := range b.payloads {
 		b.payloads[i].busy.Wait()
 	}
-	b.zstd.Close()
+	_ = b.zstd.Close() // it has nothing to write
 }
 
 // add takes the next slice, which covers the changes after from. The builder reads its bytes until it is closed.

@@ -22,16 +22,31 @@ func TestClaimsDecideWhoOwnsWhat(t *testing.T) {
 		want   backend.Ownership
 	}{
 		{"one member owns all", []backend.Claim{{Instance: "a"}}, backend.Ownership{Members: []string{"a"}, Owners: []int{0, 0, 0, 0}}},
-		{"all listed", []backend.Claim{{Instance: "b", Vnodes: span(0, 2)}, {Instance: "a", Vnodes: span(3, 3)}},
-			backend.Ownership{Members: []string{"a", "b"}, Owners: []int{1, 1, 1, 0}}},
-		{"the one that omits owns the rest", []backend.Claim{{Instance: "a"}, {Instance: "b", Vnodes: span(1, 2)}},
-			backend.Ownership{Members: []string{"a", "b"}, Owners: []int{0, 1, 1, 0}}},
-		{"the rest may be empty", []backend.Claim{{Instance: "a"}, {Instance: "b", Vnodes: span(0, 3)}},
-			backend.Ownership{Members: []string{"a", "b"}, Owners: []int{1, 1, 1, 1}}},
-		{"a pure merger", []backend.Claim{{Instance: "a", Merger: "m"}, {Instance: "m", Vnodes: backend.ListVnodes(), Merger: "m"}},
-			backend.Ownership{Members: []string{"a", "m"}, Owners: []int{0, 0, 0, 0}, Merger: 1}},
-		{"one names the merger for all", []backend.Claim{{Instance: "a"}, {Instance: "b", Vnodes: span(0, 0), Merger: "b"}},
-			backend.Ownership{Members: []string{"a", "b"}, Owners: []int{1, 0, 0, 0}, Merger: 1}},
+		{
+			"all listed",
+			[]backend.Claim{{Instance: "b", Vnodes: span(0, 2)}, {Instance: "a", Vnodes: span(3, 3)}},
+			backend.Ownership{Members: []string{"a", "b"}, Owners: []int{1, 1, 1, 0}},
+		},
+		{
+			"the one that omits owns the rest",
+			[]backend.Claim{{Instance: "a"}, {Instance: "b", Vnodes: span(1, 2)}},
+			backend.Ownership{Members: []string{"a", "b"}, Owners: []int{0, 1, 1, 0}},
+		},
+		{
+			"the rest may be empty",
+			[]backend.Claim{{Instance: "a"}, {Instance: "b", Vnodes: span(0, 3)}},
+			backend.Ownership{Members: []string{"a", "b"}, Owners: []int{1, 1, 1, 1}},
+		},
+		{
+			"a pure merger",
+			[]backend.Claim{{Instance: "a", Merger: "m"}, {Instance: "m", Vnodes: backend.ListVnodes(), Merger: "m"}},
+			backend.Ownership{Members: []string{"a", "m"}, Owners: []int{0, 0, 0, 0}, Merger: 1},
+		},
+		{
+			"one names the merger for all",
+			[]backend.Claim{{Instance: "a"}, {Instance: "b", Vnodes: span(0, 0), Merger: "b"}},
+			backend.Ownership{Members: []string{"a", "b"}, Owners: []int{1, 0, 0, 0}, Merger: 1},
+		},
 	}
 	for _, test := range tests {
 		got, err := backend.ResolveClaims(4, test.claims)

@@ -115,7 +115,6 @@ type Actor[K Key, E, S, R any] struct {
 	doing   string
 	batch   *Batch[E] // being applied
 	index   int       // the event in hand
-	err     error     // of the last capture
 }
 
 var _ actor.Actor = (*Actor[string, int, int, int])(nil)

@@ -74,7 +74,7 @@ func benchSlices(b *testing.B, w workload) {
 		all[vnode.Of(h, benchVnodes)].Upsert(h, i.key())
 	}
 	seal(b, all)
-	var update = func(s *int64, e event) error { *s += int64(e) & 15; return nil }
+	update := func(s *int64, e event) error { *s += int64(e) & 15; return nil }
 	b.ReportAllocs()
 	for b.Loop() {
 		for i, batch := range w.batches {
