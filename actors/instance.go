@@ -45,6 +45,7 @@ type Instance[K vnode.Key, E, S, R any] struct {
 	lives     atomic.Uint64
 	rejects   atomic.Uint64
 	panics    atomic.Uint64
+	started   atomic.Bool // every vnode had its slice once: a store that turns out damaged now is a problem, not an end
 	emittedAt atomic.Uint64
 	waiting   atomic.Int64 // epochs that are sealed and that the sinks did not take
 	emitting  atomic.Int64 // the sink that was given the newest result
@@ -100,6 +101,7 @@ func Start[K vnode.Key, E, S, R any](ctx context.Context, cfg Config[K, E, S, R]
 		in.Abort(err)
 		return nil, err
 	}
+	in.started.Store(true)
 	return in, nil
 }
 

@@ -43,6 +43,10 @@ func (in *Instance[K, E, S, R]) restoreLoop() {
 				retry.tries = 0
 				continue
 			}
+			if !in.started.Load() && in.damaged(err) {
+				in.stop(err)
+				return
+			}
 			in.problems.failed(doRestore, err)
 			if retry.wait(in.ctx) != nil {
 				return
@@ -52,6 +56,18 @@ func (in *Instance[K, E, S, R]) restoreLoop() {
 }
 
 const doRestore = "restore vnodes"
+
+// damaged reports whether an error of a restore will be the same whenever it is tried (I10). What is missing may have
+// been collected since; then a newer record says where the slices are now.
+func (in *Instance[K, E, S, R]) damaged(err error) bool {
+	var missing *backend.MissingError
+	if errors.As(err, &missing) {
+		return errors.As(in.ledger.Absent(in.ctx, missing.Object, in.newest.Load().rec), &missing)
+	}
+	var corrupt *backend.CorruptError
+	var newer *backend.FormatError
+	return errors.As(err, &corrupt) || errors.As(err, &newer)
+}
 
 // restore gives vnodes their slices and returns those that it could not.
 func (in *Instance[K, E, S, R]) restore(vnodes []vnode.ID) (left []vnode.ID, err error) {
