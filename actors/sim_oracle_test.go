@@ -4,74 +4,102 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/sheaf-go/sheaf/actors"
+	"github.com/google/uuid"
+
 	"github.com/sheaf-go/sheaf/backend"
-	"github.com/sheaf-go/sheaf/merger"
 	"github.com/sheaf-go/sheaf/vnode"
 )
 
+// violation is what the oracle panics with: an invariant and how it was broken.
+type violation string
+
+func failf(format string, args ...any) { panic(violation(fmt.Sprintf(format, args...))) }
+
 // oracle checks the invariants at every step of a world, from what the store says and what was told to the outside.
 type oracle struct {
-	w         *world
-	epochs    map[vnode.Epoch]uint64 // sealed epoch -> the result that it must have
-	order     []vnode.Epoch
-	taken     vnode.Epoch // by the sink
-	positions []map[generation]uint64
-	cuts      map[namedCut]uint64
+	w        *world
+	epochs   map[vnode.Epoch]uint64 // sealed epoch -> the result that it must have
+	order    []vnode.Epoch
+	taken    vnode.Epoch // by the sink
+	emitted  int         // how many of order
+	vnodes   []sealedVnode
+	longest  int // chain
+	retained int // records
 }
 
-// namedCut is a cut that a source named: there must be one.
-type namedCut struct {
-	source  string
-	attempt vnode.Attempt
-	by      vnode.Member
+// sealedVnode is what must be sealed of a vnode: its keys, and how far it stands for every origin.
+type sealedVnode struct {
+	keys map[uint64]simState
+	at   map[generation]uint64
 }
 
-// generation is one opening of a producer's name.
+// generation is one opening of a producer's name, or a source with generation 0.
 type generation struct {
 	name string
 	n    uint64
 }
 
 func newOracle(w *world) *oracle {
-	o := &oracle{w: w, epochs: map[vnode.Epoch]uint64{}, cuts: map[namedCut]uint64{}}
+	o := &oracle{w: w, epochs: map[vnode.Epoch]uint64{}}
 	for range w.capacity {
-		o.positions = append(o.positions, map[generation]uint64{})
+		o.vnodes = append(o.vnodes, sealedVnode{keys: map[uint64]simState{}, at: map[generation]uint64{}})
 	}
 	return o
-}
-
-func failf(format string, args ...any) { panic(violation(fmt.Sprintf(format, args...))) }
-
-// digest is the contribution of a key to a result.
-func digest(k uint64, s simState) uint64 {
-	x := k*0x9E3779B97F4A7C15 ^ s.H ^ s.N<<56
-	return (x ^ x>>31) * 0xbf58476d1ce4e5b9
 }
 
 // record checks a record that has just become part of the ledger.
 func (o *oracle) record(r *backend.Record) {
 	prev := o.w.store.truth[r.Seq-1]
 	switch {
-	case r.Term < prev.Term, r.Emitted < prev.Emitted, r.High < prev.High, r.Floor.Seq < prev.Floor.Seq:
+	case r.Term < prev.Term, r.Emitted < prev.Emitted, r.High < prev.High, r.Generation < prev.Generation, r.Epoch < prev.Epoch,
+		r.Floor.Seq < prev.Floor.Seq, r.Floor.K < prev.Floor.K, r.Assignment.Version < prev.Assignment.Version:
 		failf("I1 record %d goes back", r.Seq)
 	case r.Emitted > r.Epoch, r.Emitted > o.taken:
 		failf("I6 record %d says that epoch %d was emitted, the sink has %d", r.Seq, r.Emitted, o.taken)
-	case r.Floor.Seq > r.Seq:
-		failf("I9 record %d has floor %d", r.Seq, r.Floor.Seq)
+	case r.Floor.Seq > r.Seq, r.Floor.K > prev.Floor.K+1:
+		failf("I9 record %d has floor %d", r.Seq, r.Floor)
+	case len(r.Producers) > o.w.limits.Producers:
+		failf("I8 record %d has %d names of producers", r.Seq, len(r.Producers))
 	}
-	if r.Epoch == prev.Epoch {
-		return
+	o.longest = max(o.longest, r.LongestChain())
+	o.retained = max(o.retained, int(r.Seq-r.Floor.Seq))
+	if r.Epoch > prev.Epoch {
+		o.seal(r, prev)
 	}
-	if r.Epoch < prev.Epoch || uint64(r.Epoch) <= prev.High && r.Term == prev.Term && uint64(r.Epoch) <= uint64(prev.Epoch) {
-		failf("I1 epoch %d after %d", r.Epoch, prev.Epoch)
+}
+
+// seal checks a record that seals an epoch.
+func (o *oracle) seal(r, prev *backend.Record) {
+	if uint64(r.Epoch) > r.High || r.Attempt.Number != uint64(r.Epoch) || r.Attempt.Term != r.Term || r.Attempt.Version != prev.Assignment.Version {
+		failf("I1 record %d seals epoch %d by attempt %v, highest %d", r.Seq, r.Epoch, r.Attempt, r.High)
 	}
+	o.named(r, prev)
 	sum := uint64(0)
 	for v := range vnode.ID(o.w.capacity) {
 		sum += o.vnode(r, prev, v)
 	}
 	o.epochs[r.Epoch] = sum
 	o.order = append(o.order, r.Epoch)
+	if waiting := len(o.order) - o.emitted; waiting > 4 {
+		failf("I8 %d sealed epochs wait for the sink", waiting)
+	}
+}
+
+// named checks that a seal newly names only segments that no collection can have looked for (I9).
+func (o *oracle) named(r, prev *backend.Record) {
+	for i := range r.Segments {
+		s := &r.Segments[i]
+		fresh := !slices.ContainsFunc(prev.Segments, func(old backend.SegmentRef) bool { return old.ID == s.ID })
+		switch {
+		case !fresh:
+		case s.Epoch > prev.Epoch && s.Epoch <= r.Epoch:
+			if s.Through < r.Epoch {
+				o.w.count("folded")
+			}
+		default:
+			failf("I9 epoch %d after %d newly names a segment of epoch %d", r.Epoch, prev.Epoch, s.Epoch)
+		}
+	}
 }
 
 // vnode checks one vnode of a sealed epoch (I2 to I5) and returns its share of the result.
@@ -80,83 +108,67 @@ func (o *oracle) vnode(r, prev *backend.Record, v vnode.ID) uint64 {
 	if tip := r.Tips[v]; !ok || tip.Life.Incarnation != owner.Incarnation {
 		failf("I2 epoch %d v%d was captured by %v, the owner is %v", r.Epoch, v, tip.Life, owner)
 	}
-	deltas, producers, ok := o.w.store.read(r, v)
+	c, ok := o.w.store.read(r, v)
 	if !ok {
 		failf("I9 epoch %d v%d: a segment is missing", r.Epoch, v)
 	}
-	o.advance(v, producers)
-	have := vnode.NewSlice(simKeys, simCodec{})
-	for _, d := range deltas {
-		if err := have.Load(d); err != nil {
-			failf("I2 epoch %d v%d: %v", r.Epoch, v, err)
-		}
-	}
-	want := o.expect(r, v)
-	sum, n := uint64(0), 0
+	want := o.advance(r, v, &c)
+	have, sum := loadSlice(c.deltas), uint64(0)
 	for k, s := range have.All {
-		if want[k] != *s {
-			failf("I4/I5 epoch %d v%d key %x: have %v, want %v (cuts %v, producers %v)", r.Epoch, v, k, *s, want[k], r.Cuts, o.positions[v])
+		if want.keys[k] != *s {
+			failf("I4/I5 epoch %d v%d key %x: have %v, want %v (%v)", r.Epoch, v, k, *s, want.keys[k], want.at)
 		}
 		sum += digest(k, *s)
-		n++
 	}
-	if n != len(want) {
-		failf("I4/I5 epoch %d v%d: have %d keys, want %d", r.Epoch, v, n, len(want))
+	if have.Len() != len(want.keys) {
+		failf("I4/I5 epoch %d v%d: have %d keys, want %d (%v)", r.Epoch, v, have.Len(), len(want.keys), want.at)
 	}
 	return sum
 }
 
-// advance notes the positions that an epoch seals; they never go back.
-func (o *oracle) advance(v vnode.ID, producers vnode.Positions) {
-	for name, p := range producers {
-		g := generation{name, p.Generation}
-		if p.At < o.positions[v][g] {
-			failf("I4 v%d: %v goes back from %d to %d", v, g, o.positions[v][g], p.At)
+// advance applies to a vnode exactly the events that the cuts and positions of an epoch name, one after the other. A
+// generation that is over may have gone further than any position says.
+func (o *oracle) advance(r *backend.Record, v vnode.ID, c *chain) *sealedVnode {
+	s := &o.vnodes[v]
+	for _, cut := range r.Cuts {
+		o.fold(s, v, generation{name: cut.Source}, cut.At)
+	}
+	for name, p := range c.producers {
+		if g := (generation{name, p.Generation}); p.At > s.at[g] || r.GenerationOf(name) == g.n {
+			o.fold(s, v, g, p.At)
 		}
-		o.positions[v][g] = p.At
 	}
+	for g, at := range c.applied {
+		if at > s.at[g] && r.GenerationOf(g.name) != g.n {
+			o.fold(s, v, g, at)
+		}
+	}
+	return s
 }
 
-// expect folds exactly the events that the cuts and positions name, one after the other.
-func (o *oracle) expect(r *backend.Record, v vnode.ID) map[uint64]simState {
-	want := map[uint64]simState{}
-	for _, c := range r.Cuts {
-		o.fold(want, v, generation{name: c.Source}, c.At)
+func (o *oracle) fold(s *sealedVnode, v vnode.ID, g generation, to uint64) {
+	from := s.at[g]
+	if to < from {
+		failf("I4 v%d: %v goes back from %d to %d", v, g, from, to)
 	}
-	for g, at := range o.positions[v] {
-		o.fold(want, v, g, at)
-	}
-	return want
-}
-
-func (o *oracle) fold(want map[uint64]simState, v vnode.ID, g generation, to uint64) {
-	for position := uint64(1); position <= to; position++ {
+	s.at[g] = to
+	for position := from + 1; position <= to; position++ {
 		e, owner := o.w.event(g.name, g.n, position)
-		if owner != v {
-			continue
+		switch {
+		case owner != v:
+		case e.deletes:
+			delete(s.keys, e.key)
+		default:
+			state := s.keys[e.key]
+			state.update(position)
+			s.keys[e.key] = state
 		}
-		if e.deletes {
-			delete(want, e.key)
-			continue
-		}
-		s := want[e.key]
-		s.update(position)
-		want[e.key] = s
 	}
-}
-
-// cut checks that a source names one cut per attempt.
-func (o *oracle) cut(p *process, n actors.CutNamed) {
-	key := namedCut{n.Source, n.Attempt, p.self}
-	if old, ok := o.cuts[key]; ok && old != n.At {
-		failf("I5 %s named two cuts for %v: %d and %d", n.Source, n.Attempt, old, n.At)
-	}
-	o.cuts[key] = n.At
 }
 
 // durable checks that what a producer is told to be sealed is sealed.
 func (o *oracle) durable(v vnode.ID, name string, n, position uint64) {
-	if sealed := o.positions[v][generation{name, n}]; position > sealed {
+	if sealed := o.vnodes[v].at[generation{name, n}]; position > sealed {
 		failf("I4 v%d: %s was told that %d is durable, sealed is %d", v, name, position, sealed)
 	}
 }
@@ -171,12 +183,11 @@ func (o *oracle) emit(e vnode.Epoch, result uint64) {
 		failf("I6 epoch %d was emitted with another result than sealed", e)
 	case e <= o.taken:
 		return
-	}
-	at := slices.Index(o.order, e)
-	if at > 0 && o.order[at-1] != o.taken {
-		failf("I6 epoch %d was emitted after %d, between them lies %d", e, o.taken, o.order[at-1])
+	case o.order[o.emitted] != e:
+		failf("I6 epoch %d was emitted after %d, between them lies %d", e, o.taken, o.order[o.emitted])
 	}
 	o.taken = e
+	o.emitted++
 	o.w.sayf("EMIT %d", e)
 }
 
@@ -187,29 +198,28 @@ func (o *oracle) believed(p *process, r *backend.Record) {
 	}
 }
 
-// reachable checks that no retained record names a deleted segment (I9).
-func (o *oracle) reachable() {
+// deleted checks that no retained record and no pin names the segment (I9).
+func (o *oracle) deleted(id uuid.UUID) {
 	s := o.w.store
-	for seq := s.highestFloor(); seq < uint64(len(s.truth)); seq++ {
-		for i := range s.truth[seq].Segments {
-			if key := s.truth[seq].Segments[i].Key(); s.segments[key] == nil {
-				failf("I9 record %d names %s, which was deleted", seq, key)
+	check := func(all []backend.SegmentRef, what string, n uint64) {
+		for i := range all {
+			if all[i].ID == id {
+				failf("I9 segment %d was deleted, %s %d names it", all[i].Epoch, what, n)
 			}
 		}
 	}
-}
-
-// unreadable checks that whoever misses a segment slept past a collection.
-func (o *oracle) unreadable(r *backend.Record) {
-	if !o.w.store.void(0, r.Seq) {
-		failf("I9 a segment that record %d names is missing", r.Seq)
+	for seq := s.highestFloor(); seq < uint64(len(s.truth)); seq++ {
+		check(s.truth[seq].Segments, "record", seq)
+	}
+	for _, pin := range s.newest().Pins {
+		check(pin.Segments, "the pin of record", pin.Seq)
 	}
 }
 
-// collected checks that partials are missing only for a merger that slept past a collection.
-func (o *oracle) collected(p *process, s *merger.Sealed) {
-	if newest := o.w.store.newest(); newest.Emitted < s.Epoch {
-		failf("I9 %s misses the partials of epoch %d, which nobody emitted", o.w.who(p.self), s.Epoch)
+// missed checks that whoever misses a segment slept past a collection.
+func (o *oracle) missed(r *backend.Record) {
+	if !o.w.store.void(0, r.Seq) {
+		failf("I9 a segment that record %d names is missing", r.Seq)
 	}
 }
 
@@ -226,18 +236,19 @@ func (o *oracle) lacking() string {
 }
 
 func (p *process) describe() string {
-	s := fmt.Sprintf("%s knows record %d, open %v, packing %d", p.w.who(p.self), p.rec.Seq, p.open, len(p.packing))
+	s := fmt.Sprintf("%s knows record %d, open %v, packing %v", p.w.who(p.self), p.rec.Seq, p.open, p.packing)
 	for _, n := range p.vnodes {
 		s += fmt.Sprintf(", v%d lives %v changed %v holds %d", n.id, n.rules != nil, n.dirty, len(n.held))
 	}
-	for _, name := range p.names() {
-		q := p.sources[name].rules
-		cut, cutting := q.Cut()
-		s += fmt.Sprintf(", %s reads at %d of %d, cut %v %v, barriers due %v, ready %v", name, q.At(), q.High(), cutting, cut, q.Pending(), q.Ready())
+	for _, q := range p.sources {
+		if q != nil {
+			cut, cutting := q.rules.Cut()
+			s += fmt.Sprintf(", %s reads at %d of %d, cut %v %v, barriers due %v, ready %v", q.name, q.rules.At(), q.rules.High(), cutting, cut, q.rules.Pending(), q.rules.Ready())
+		}
 	}
-	for _, name := range producerNames {
-		if q := p.producers[name]; q != nil {
-			s += fmt.Sprintf(", %s at %d unsealed %v", name, q.rules.At(), q.rules.Unsealed(q.rules.At()))
+	for _, q := range p.producers {
+		if q != nil {
+			s += fmt.Sprintf(", %s at %d sealed %d", q.name, q.rules.At(), q.freed)
 		}
 	}
 	return s

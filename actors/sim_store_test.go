@@ -1,9 +1,10 @@
 package actors_test
 
 import (
-	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/google/uuid"
 
 	"github.com/sheaf-go/sheaf/actors"
 	"github.com/sheaf-go/sheaf/backend"
@@ -15,17 +16,45 @@ type simStore struct {
 	records  map[uint64]*backend.Record
 	truth    []*backend.Record // what the ledger says for ever, by sequence
 	floors   map[uint64]uint64 // floor number -> sequence
-	segments map[string]simSegment
+	segments map[uuid.UUID]*simSegment
 }
 
-// simSegment is what one process captured for one attempt.
-type simSegment map[vnode.ID]simCapture
+// simSegment is what one process captured for one attempt, or what a compaction made.
+type simSegment struct {
+	epoch    vnode.Epoch // in its name
+	captures []simCapture
+}
 
+// simCapture is one vnode's part of a segment.
 type simCapture struct {
 	slice     vnode.SliceID
+	from      vnode.Epoch // delta holds the changes since
 	delta     []byte
+	entries   int
 	partial   []byte
-	producers vnode.Positions
+	producers vnode.Positions // nil if they are those of the slice below
+	applied   applied
+}
+
+// applied says, for the oracle alone, which event of every generation of a plain producer was the last to be applied:
+// what a generation left behind when another followed stays, though no record says its position any more.
+type applied map[generation]uint64
+
+func newSimSegment(e vnode.Epoch, capacity int) *simSegment {
+	return &simSegment{epoch: e, captures: make([]simCapture, capacity)}
+}
+
+// add puts a vnode into the segment and the segment's reference.
+func (s *simSegment) add(ref *backend.SegmentRef, v vnode.ID, c simCapture) {
+	s.captures[v] = c
+	ref.Size += int64(len(c.delta) + len(c.partial))
+	if c.entries == 0 && len(c.producers) == 0 {
+		return
+	}
+	ref.Vnodes.Add(v)
+	ref.Live += int64(len(c.delta))
+	ref.Entries += int64(c.entries)
+	ref.From = max(ref.From, c.from)
 }
 
 func newSimStore(capacity int) *simStore {
@@ -39,7 +68,7 @@ func newSimStore(capacity int) *simStore {
 	}
 	return &simStore{
 		records: map[uint64]*backend.Record{0: genesis}, truth: []*backend.Record{genesis},
-		floors: map[uint64]uint64{}, segments: map[string]simSegment{},
+		floors: map[uint64]uint64{}, segments: map[uuid.UUID]*simSegment{},
 	}
 }
 
@@ -84,126 +113,6 @@ func (s *simStore) void(k, seq uint64) bool {
 	}
 }
 
-// create puts a record at its sequence if that is free.
-func (w *world) create(rec *backend.Record) (standing *backend.Record) {
-	s := w.store
-	if old := s.records[rec.Seq]; old != nil {
-		return old
-	}
-	s.records[rec.Seq] = rec
-	if rec.Seq == uint64(len(s.truth)) {
-		s.truth = append(s.truth, rec)
-		w.oracle.record(rec)
-		w.sayf("LEDGER %d by %s term %d version %d epoch %d cuts %v emitted %d floor %v", rec.Seq, w.who(rec.Writer),
-			rec.Term, rec.Assignment.Version, rec.Epoch, rec.Cuts, rec.Emitted, rec.Floor)
-	} else {
-		w.count("revived")
-	}
-	return rec
-}
-
-// append carries out one try at creating a record: the request may be lost, the answer may be lost, the writer may
-// sleep before it looks at the floors.
-func (w *world) append(p *process, rec *backend.Record) {
-	w.later(nil, func() {
-		lost := w.chance(w.putLoss)
-		if !lost {
-			w.create(rec)
-		}
-		if lost || w.chance(w.putLoss) {
-			w.count("put")
-			p.outcome(rec, backend.Unknown)
-			return
-		}
-		w.later(nil, func() { w.verdict(p, rec) })
-	})
-}
-
-func (w *world) verdict(p *process, rec *backend.Record) {
-	standing := w.store.records[rec.Seq]
-	switch {
-	case w.mutation != floorUnchecked && w.store.void(max(rec.Floor.K, 1)-1, rec.Seq):
-		p.outcome(rec, backend.Void)
-	case standing == nil:
-		p.outcome(rec, backend.Unknown)
-	case standing.Nonce != rec.Nonce:
-		p.lost(rec, standing)
-	default:
-		p.outcome(rec, backend.Won)
-	}
-}
-
-// collect is a pass of the collector after the record that it has in hand: publish its floor, then delete what lies
-// below. Each step may come much later, or never.
-func (w *world) collect(p *process, rec *backend.Record) {
-	if rec.Floor.K == 0 {
-		return
-	}
-	w.later(p, func() {
-		if w.store.floors[rec.Floor.K] == 0 {
-			w.store.floors[rec.Floor.K] = rec.Floor.Seq
-			w.sayf("FLOOR %d = %d", rec.Floor.K, rec.Floor.Seq)
-		}
-		p.coord.Published(rec.Floor.K)
-		w.later(p, func() { w.sweep(p, rec) })
-	})
-}
-
-func (w *world) sweep(p *process, rec *backend.Record) {
-	keep := map[string]bool{}
-	for seq := rec.Floor.Seq; seq <= rec.Seq; seq++ {
-		r := w.store.records[seq]
-		if r == nil {
-			return // another collector is further
-		}
-		for i := range r.Segments {
-			keep[r.Segments[i].Key()] = true
-		}
-	}
-	for _, seq := range slices.Sorted(maps.Keys(w.store.records)) {
-		if seq < rec.Floor.Seq {
-			w.later(p, func() { delete(w.store.records, seq) })
-		}
-	}
-	for _, key := range slices.Sorted(maps.Keys(w.store.segments)) {
-		if !keep[key] && epochOf(key) <= rec.Epoch {
-			w.later(p, func() {
-				delete(w.store.segments, key)
-				w.oracle.reachable()
-			})
-		}
-	}
-}
-
-// epochOf reads the epoch in a segment's name.
-func epochOf(key string) vnode.Epoch {
-	var e vnode.Epoch
-	if _, err := fmt.Sscanf(key, "segment/%d/", &e); err != nil {
-		panic(err)
-	}
-	return e
-}
-
-// read restores a vnode from the segments of a record: its slices in order, its producers' positions.
-func (s *simStore) read(rec *backend.Record, v vnode.ID) (deltas [][]byte, producers vnode.Positions, ok bool) {
-	for i := range rec.Segments {
-		ref := &rec.Segments[i]
-		if !ref.Vnodes.Has(v) {
-			continue
-		}
-		seg, stands := s.segments[ref.Key()]
-		if !stands {
-			return nil, nil, false
-		}
-		c := seg[v]
-		deltas = append(deltas, c.delta)
-		if c.producers != nil {
-			producers = c.producers
-		}
-	}
-	return deltas, producers, true
-}
-
 // waiting lists the epochs that are sealed and not emitted.
 func (s *simStore) waiting(rec *backend.Record) []actors.Waiting {
 	var out []actors.Waiting
@@ -215,4 +124,99 @@ func (s *simStore) waiting(rec *backend.Record) []actors.Waiting {
 		out = append(out, actors.Waiting{Epoch: r.Epoch, Seq: r.Seq})
 	}
 	return out
+}
+
+// chain is what the store holds of a vnode.
+type chain struct {
+	slice     vnode.SliceID // newest, if any segment holds one
+	from      vnode.Epoch
+	deltas    [][]byte        // oldest first
+	producers vnode.Positions // newest
+	applied   applied         // newest
+}
+
+func (c *chain) add(x *simCapture) {
+	if len(c.deltas) == 0 {
+		c.from = x.from
+	}
+	c.slice, c.deltas, c.applied = x.slice, append(c.deltas, x.delta), x.applied
+	if x.producers != nil {
+		c.producers = x.producers
+	}
+}
+
+// read reads the chain of a vnode; false if a segment is missing.
+func (s *simStore) read(rec *backend.Record, v vnode.ID) (c chain, ok bool) {
+	for i := range rec.Segments {
+		ref := &rec.Segments[i]
+		if !ref.Vnodes.Has(v) {
+			continue
+		}
+		segment := s.segments[ref.ID]
+		if segment == nil {
+			return chain{}, false
+		}
+		c.add(&segment.captures[v])
+	}
+	return c, true
+}
+
+// fold carries out a plan made on rec. The result has no name yet; false if a segment is missing.
+func (s *simStore) fold(rec *backend.Record, plan backend.FoldPlan, dropAlways bool) (*backend.Fold, *simSegment, bool) {
+	f := &backend.Fold{Ref: backend.SegmentRef{Through: plan.Segments[len(plan.Segments)-1].Through}}
+	segment := newSimSegment(0, rec.Identity.Capacity)
+	for _, ref := range plan.Segments {
+		f.Runs = append(f.Runs, backend.FoldedRun{Segment: ref})
+	}
+	for v := range plan.Vnodes.All {
+		var run chain
+		for i := range f.Runs {
+			r := &f.Runs[i]
+			if !r.Segment.Vnodes.Has(v) {
+				continue
+			}
+			from := s.segments[r.Segment.ID]
+			if from == nil {
+				return nil, nil, false
+			}
+			c := &from.captures[v]
+			run.add(c)
+			r.Vnodes.Add(v)
+			r.Live += int64(len(c.delta))
+			r.Entries += int64(c.entries)
+		}
+		base := slices.ContainsFunc(f.Runs, func(r backend.FoldedRun) bool {
+			return r.Vnodes.Has(v) && r.Segment.ID == rec.Segments[rec.Chain(v)[0]].ID
+		})
+		c := simCapture{slice: run.slice, from: run.from, producers: run.producers, applied: run.applied}
+		if base {
+			f.Bases.Add(v)
+			c.from = 0
+		}
+		c.delta, c.entries = foldDeltas(run.deltas, base || dropAlways)
+		segment.add(&f.Ref, v, c)
+	}
+	return f, segment, true
+}
+
+// foldDeltas keeps the newest entry of every key; tombstones too, unless nothing is below.
+func foldDeltas(deltas [][]byte, base bool) (folded []byte, entries int) {
+	newest := map[string]vnode.Entry{}
+	for _, rest := range deltas {
+		for len(rest) > 0 {
+			var e vnode.Entry
+			var err error
+			if e, rest, err = vnode.NextEntry(rest); err != nil {
+				panic(err)
+			}
+			newest[string(e.Key)] = e
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(newest)) {
+		if e := newest[k]; !e.Deleted || !base {
+			folded = vnode.AppendEntry(folded, e)
+			entries++
+		}
+	}
+	return folded, entries
 }

@@ -2,9 +2,10 @@ package actors_test
 
 import (
 	"flag"
-	"fmt"
 	"runtime"
+	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,10 +13,9 @@ import (
 
 var (
 	simSeeds = flag.Int("sim.seeds", 10_000, "schedules that the simulator runs")
+	simSteps = flag.Int("sim.steps", 1_000, "steps of a schedule before its quiet end")
 	simSeed  = flag.Int64("sim.seed", -1, "run this one schedule and print its trace")
 )
-
-const simSteps = 2_200
 
 // runSeed runs one schedule and returns the violation that it found, if any.
 func runSeed(seed uint64, m mutation, trace func(string)) (w *world, found violation) {
@@ -29,8 +29,7 @@ func runSeed(seed uint64, m mutation, trace func(string)) (w *world, found viola
 			panic(x)
 		}
 	}()
-	w.start()
-	w.run(simSteps)
+	w.run(*simSteps)
 	return w, ""
 }
 
@@ -57,29 +56,31 @@ func TestInvariantsHoldInEverySchedule(t *testing.T) {
 		}
 		total.add(w)
 	})
-	t.Log(total.String(seeds))
-	if err := total.tooLittle(seeds); err != nil {
+	t.Log(total.report(seeds))
+	if err := total.tooLittle(seeds); err != nil && seeds >= 500 {
 		t.Error(err)
 	}
 }
 
-// TestBrokenRulesAreCaught shows that the oracle can fail: each named mutation is found.
+// TestBrokenRulesAreCaught shows that the oracle can fail: each named mutation is found, by what it breaks.
 func TestBrokenRulesAreCaught(t *testing.T) {
 	for _, m := range mutations {
-		t.Run(string(m), func(t *testing.T) {
+		t.Run(string(m.mutation), func(t *testing.T) {
 			for seed := range uint64(*simSeeds) {
-				if _, found := runSeed(seed, m, nil); found != "" {
+				_, found := runSeed(seed, m.mutation, nil)
+				if slices.ContainsFunc(m.breaks, func(invariant string) bool { return strings.HasPrefix(string(found), invariant) }) {
 					t.Logf("seed %d: %s", seed, found)
 					return
 				}
 			}
-			t.Errorf("%d schedules with %q: no violation found", *simSeeds, m)
+			t.Errorf("%d schedules with %q: no violation of %v found", *simSeeds, m.mutation, m.breaks)
 		})
 	}
 }
 
 // inParallel calls run for each seed below n.
 func inParallel(n int, run func(seed uint64)) {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // worlds are small and short-lived
 	var next atomic.Uint64
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
@@ -90,48 +91,6 @@ func inParallel(n int, run func(seed uint64)) {
 		})
 	}
 	wg.Wait()
-}
-
-// tally counts what the schedules did, so that they cannot come to do nothing.
-type tally struct {
-	mu                                 sync.Mutex
-	epochs, records, faults, floors    int
-	sources, producers, vnodes, worlds int
-	byKind                             map[string]int
-}
-
-func (c *tally) add(w *world) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.byKind == nil {
-		c.byKind = map[string]int{}
-	}
-	c.worlds++
-	c.epochs += len(w.oracle.order)
-	c.records += len(w.store.truth)
-	c.floors += len(w.store.floors)
-	c.sources += len(sourceNames)
-	c.producers += len(producerNames)
-	c.vnodes += w.capacity
-	for kind, n := range w.faults {
-		c.byKind[kind] += n
-		if kind == "crash" || kind == "pause" || kind == "panic" {
-			c.faults += n
-		}
-	}
-}
-
-func (c *tally) String(seeds int) string {
-	per := func(n int) string { return fmt.Sprintf("%.1f", float64(n)/float64(seeds)) }
-	return fmt.Sprintf("%d schedules; each on average: %s epochs sealed, %s records, %s floors, %s vnodes, %s sources, %s producers, %s crashes, pauses and panics; in all %v",
-		seeds, per(c.epochs), per(c.records), per(c.floors), per(c.vnodes), per(c.sources), per(c.producers), per(c.faults), c.byKind)
-}
-
-func (c *tally) tooLittle(seeds int) error {
-	if c.epochs < 10*seeds || c.faults < 2*seeds || c.vnodes < 4*seeds || c.sources < 2*seeds || c.producers < 2*seeds {
-		return fmt.Errorf("the schedules do too little: %s", c.String(seeds))
-	}
-	return nil
 }
 
 // TestSchedulesAreRepeatable shows that a seed is a schedule: two runs leave the same trace.

@@ -1,0 +1,168 @@
+package actors_test
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/sheaf-go/sheaf/actors"
+	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/vnode"
+)
+
+// append carries out one try at creating a record: create, look what stands there, look at the floors. The request may
+// be lost, the answer may be lost, and the writer may sleep before each step.
+func (w *world) append(p *process, rec *backend.Record) {
+	w.request(nil, func() {
+		var standing *backend.Record
+		lost := w.chance(w.putLoss)
+		if !lost {
+			standing = w.create(rec)
+		}
+		if !lost && !w.chance(w.putLoss) {
+			w.request(nil, func() { w.judge(p, rec, standing) })
+			return
+		}
+		w.count("put")
+		if w.chance(.5) {
+			w.outcome(p, rec, backend.Unknown, nil)
+			return
+		}
+		w.request(nil, func() {
+			standing := w.store.records[rec.Seq]
+			w.request(nil, func() { w.judge(p, rec, standing) })
+		})
+	})
+}
+
+// create puts a record at its sequence if that is free, and returns what stands there.
+func (w *world) create(rec *backend.Record) *backend.Record {
+	s := w.store
+	if old := s.records[rec.Seq]; old != nil {
+		return old
+	}
+	s.records[rec.Seq] = rec
+	if rec.Seq != uint64(len(s.truth)) {
+		w.count("revived")
+		return rec
+	}
+	s.truth = append(s.truth, rec)
+	w.oracle.record(rec)
+	if w.trace != nil {
+		w.sayf("LEDGER %d by %s term %d version %d epoch %d cuts %v producers %v emitted %d floor %v chain %d pins %d", rec.Seq, w.who(rec.Writer),
+			rec.Term, rec.Assignment.Version, rec.Epoch, rec.Cuts, rec.Producers, rec.Emitted, rec.Floor, rec.LongestChain(), len(rec.Pins))
+	}
+	return rec
+}
+
+func (w *world) judge(p *process, rec, standing *backend.Record) {
+	switch {
+	case w.mutation != floorUnchecked && w.store.void(max(rec.Floor.K, 1)-1, rec.Seq):
+		w.outcome(p, rec, backend.Void, nil)
+	case standing == nil:
+		w.outcome(p, rec, backend.Unknown, nil)
+	case standing.Nonce != rec.Nonce:
+		w.outcome(p, rec, backend.Lost, standing)
+	default:
+		w.outcome(p, rec, backend.Won, nil)
+	}
+}
+
+// outcome tells the coordinator how its append went, and what stands there if it lost.
+func (w *world) outcome(p *process, rec *backend.Record, o backend.Outcome, winner *backend.Record) {
+	if o == backend.Unknown && w.mutation == readBackFailed {
+		o, winner = backend.Lost, w.store.truth[rec.Seq-1]
+	}
+	w.post(p, func() { p.carry(p.coord.Outcome(o, winner)) })
+}
+
+// pin keeps an epoch: the process's own coordinator does, or a tool beside it. The tool makes the newest record that it
+// finds keep a retained one, and may sleep before it writes.
+func (w *world) pin(p *process) {
+	w.count("pin")
+	name := fmt.Sprintf("pin%d", w.r.IntN(maxPins))
+	if p.coord != nil && !p.paused && w.chance(.3) {
+		p.ask(name, actors.Request{Pin: name}, func(a *actors.Answer) {
+			if a.Err != nil {
+				failf("I8 %s was refused: %v", name, a.Err)
+			}
+		})
+		return
+	}
+	newest := w.store.find(w.hint(), true)
+	pinned := w.store.records[newest.Floor.Seq+w.r.Uint64N(newest.Seq-newest.Floor.Seq+1)]
+	if pinned == nil {
+		return
+	}
+	n := newest.Next(vnode.Member{Instance: "tool", Incarnation: w.uuid()}, newest.Time)
+	if err := backend.WithPin(n, name, pinned); err != nil {
+		panic(err)
+	}
+	w.request(nil, func() { w.create(n) })
+}
+
+const maxPins = 2
+
+// collect is a pass of the collector after the record that it has in hand: publish its floor, then delete what lies
+// below. Each step may come much later, or never.
+func (w *world) collect(p *process, rec *backend.Record) {
+	if rec.Floor.K == 0 {
+		return
+	}
+	w.request(p, func() {
+		if w.store.floors[rec.Floor.K] == 0 {
+			w.store.floors[rec.Floor.K] = rec.Floor.Seq
+			w.sayf("FLOOR %d = %d", rec.Floor.K, rec.Floor.Seq)
+		}
+		p.coord.Published(rec.Floor.K)
+		w.request(p, func() { w.sweep(p, rec) })
+	})
+}
+
+// sweep deletes the records below the floor, and the segments that nothing names and nothing may come to name.
+func (w *world) sweep(p *process, rec *backend.Record) {
+	keep := w.kept(rec)
+	if keep == nil {
+		return // another collector is further
+	}
+	for _, seq := range slices.Sorted(maps.Keys(w.store.records)) {
+		if seq < rec.Floor.Seq {
+			w.request(p, func() { delete(w.store.records, seq) })
+		}
+	}
+	ids := slices.SortedFunc(maps.Keys(w.store.segments), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	for _, id := range ids {
+		if !keep[id] && w.store.segments[id].epoch <= rec.Epoch {
+			w.request(p, func() {
+				delete(w.store.segments, id)
+				w.oracle.deleted(id)
+			})
+		}
+	}
+}
+
+// kept are the segments that records from the floor on or pins name; nil if one of the records is gone.
+func (w *world) kept(rec *backend.Record) map[uuid.UUID]bool {
+	keep := map[uuid.UUID]bool{}
+	for seq := rec.Floor.Seq; seq <= rec.Seq; seq++ {
+		r := w.store.records[seq]
+		if r == nil {
+			return nil
+		}
+		for i := range r.Segments {
+			keep[r.Segments[i].ID] = true
+		}
+	}
+	if w.mutation == pinsUnknown {
+		return keep
+	}
+	for _, pin := range rec.Pins {
+		for i := range pin.Segments {
+			keep[pin.Segments[i].ID] = true
+		}
+	}
+	return keep
+}

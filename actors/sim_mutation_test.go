@@ -1,0 +1,66 @@
+package actors_test
+
+// mutation names a rule that a simulated shell breaks on purpose, to show that the oracle sees it. Where two rules
+// cover each other, the mutation takes both away.
+type mutation string
+
+const (
+	noMutation mutation = ""
+
+	// A result goes to the sink as soon as all partials are there (I6).
+	earlyEmit mutation = "emit before the seal"
+	// A vnode applies every batch that it answers, whatever it stands at (I4).
+	noPositions mutation = "events taken without their position"
+	// A slice forgets its changes at a capture, which may never be sealed (I2).
+	deltaSinceCapture mutation = "delta since the last capture instead of the last seal"
+	// A producer takes what a vnode applied for sealed (I4).
+	freedOnAck mutation = "history freed on ack instead of on seal"
+	// All parts learn of a record before its create is known to have won (I1).
+	toldEarly mutation = "told before the create is known"
+	// The first barrier counts for all sources, and captures claim to stand at the cuts (I5).
+	unaligned mutation = "no cut check and no alignment"
+	// A capture names the newest slice as its base, and a vnode goes on when another history was sealed (I2).
+	noLives mutation = "no lives"
+	// Nobody follows the floors, neither after a create nor at the end of a search (I9).
+	floorUnchecked mutation = "floor unchecked"
+	// Every opening of a producer's name is generation 1, counted from 0 again (I4).
+	noGenerations mutation = "no producer generations"
+	// An append without an answer counts as failed, and another record is tried in its place (I1).
+	readBackFailed mutation = "read-back taken as failure"
+	// A partial is looked up by its attempt alone, whichever life folded it (I6).
+	unboundPartials mutation = "partials not bound to slices"
+	// A fold replaces whatever stands in its place when it is handed over (I2).
+	foldUnnamed mutation = "compaction that names no slices"
+	// A fold drops tombstones also where older slices lie below (I2).
+	tombstonesDropped mutation = "tombstones dropped above the base"
+	// A barrier is taken wherever the vnode stands (I5).
+	barrierAnywhere mutation = "barriers without a position"
+	// Collection keeps what retained records name, and nothing else (I9).
+	pinsUnknown mutation = "collection that knows no pins"
+	// The merger is not told of an epoch that another sealed while this process took over (I6).
+	takeoverForgets mutation = "takeover forgets an epoch that was on its way"
+)
+
+// mutations says by which violations each mutation is known. What else it does, such as to wedge the schedule, does not
+// count.
+var mutations = []struct {
+	mutation mutation
+	breaks   []string
+}{
+	{earlyEmit, []string{"I6"}},
+	{noPositions, []string{"I4"}},
+	{deltaSinceCapture, []string{"I4"}},
+	{freedOnAck, []string{"I4"}},
+	{toldEarly, []string{"I1", "I4"}},
+	{unaligned, []string{"I4"}},
+	{noLives, []string{"I4"}},
+	{floorUnchecked, []string{"I1"}},
+	{noGenerations, []string{"I4"}},
+	{readBackFailed, []string{"I1", "liveness"}},
+	{unboundPartials, []string{"I6"}},
+	{foldUnnamed, []string{"I4"}},
+	{tombstonesDropped, []string{"I4"}},
+	{barrierAnywhere, []string{"I4"}},
+	{pinsUnknown, []string{"I9"}},
+	{takeoverForgets, []string{"I6"}},
+}

@@ -1,0 +1,42 @@
+package actors_test
+
+import "time"
+
+// pendingCall is something that will happen. Of a process: not while it is paused, never after it crashed. Of nobody:
+// in any case, as a request that is on its way to the store.
+type pendingCall struct {
+	p    *process
+	call func()
+	at   time.Duration // not before
+}
+
+// queue holds pending calls, the oldest first, but for those that had to wait.
+type queue struct {
+	calls []pendingCall
+	head  int // the first of calls that is pending
+}
+
+func (q *queue) len() int { return len(q.calls) - q.head }
+
+func (q *queue) put(c pendingCall) { q.calls = append(q.calls, c) }
+
+// take removes the i-th oldest call. The oldest takes its place.
+func (q *queue) take(i int) pendingCall {
+	i += q.head
+	c := q.calls[i]
+	q.calls[i] = q.calls[q.head]
+	q.calls[q.head] = pendingCall{}
+	if q.head++; q.head == 256 {
+		n := copy(q.calls, q.calls[q.head:])
+		clear(q.calls[n:])
+		q.calls, q.head = q.calls[:n], 0
+	}
+	return c
+}
+
+// hurry lets every call happen now.
+func (q *queue) hurry() {
+	for i := range q.calls {
+		q.calls[i].at = 0
+	}
+}
