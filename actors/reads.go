@@ -23,7 +23,7 @@ func (in *Instance[K, E, S, R]) Get(ctx context.Context, k K) (s S, found bool, 
 		return err
 	})
 	if err == nil && found {
-		err = in.cfg.App.State.Decode(encoded, &s)
+		err = guarded(func() error { return in.cfg.App.State.Decode(encoded, &s) })
 	}
 	if err != nil {
 		return s, false, fmt.Errorf("get: %w", err)
@@ -122,7 +122,8 @@ func (in *Instance[K, E, S, R]) decode(key, value []byte) (k K, s S, err error) 
 	if k, err = in.cfg.App.Keys.Decode(key); err != nil {
 		return k, s, err
 	}
-	return k, s, in.cfg.App.State.Decode(value, &s)
+	err = guarded(func() error { return in.cfg.App.State.Decode(value, &s) })
+	return k, s, err
 }
 
 // GetSealed returns the state of a key at the newest sealed epoch of the store: after Flush it holds everything sent
@@ -130,7 +131,7 @@ func (in *Instance[K, E, S, R]) decode(key, value []byte) (k K, s S, err error) 
 func (in *Instance[K, E, S, R]) GetSealed(ctx context.Context, k K) (s S, found bool, epoch vnode.Epoch, err error) {
 	rec, err := in.ledger.Newest(ctx, in.newest.Load().rec)
 	if err != nil {
-		return s, false, 0, fmt.Errorf("get sealed: %w", err)
+		return s, false, 0, fmt.Errorf("get sealed: %w", in.because(err))
 	}
 	v := vnode.Of(in.cfg.App.Keys.Hash(k), len(in.vnodes))
 	want := string(in.cfg.App.Keys.Append(nil, k))
@@ -142,15 +143,23 @@ func (in *Instance[K, E, S, R]) GetSealed(ctx context.Context, k K) (s S, found 
 			}
 			s, found = *new(S), !e.Deleted
 			if found {
-				err = in.cfg.App.State.Decode(e.Value, &s)
+				err = guarded(func() error { return in.cfg.App.State.Decode(e.Value, &s) })
 			}
 			return err
 		})
 	})
 	if err != nil {
-		return s, false, 0, fmt.Errorf("get sealed: %w", err)
+		return s, false, 0, fmt.Errorf("get sealed: %w", in.because(err))
 	}
 	return s, found, rec.Epoch, nil
+}
+
+// because is why the instance ended, if it has, in place of an error of its store, which is closed then.
+func (in *Instance[K, E, S, R]) because(err error) error {
+	if ended := in.Err(); ended != nil {
+		return ended
+	}
+	return err
 }
 
 // ScanAt calls yield with the state of every key at a retained or checkpointed epoch, until it returns false.
@@ -170,7 +179,7 @@ func (in *Instance[K, E, S, R]) ScanAt(ctx context.Context, e vnode.Epoch, yield
 		return err
 	})
 	if err != nil && err != errStop {
-		return fmt.Errorf("scan epoch %d: %w", e, err)
+		return fmt.Errorf("scan epoch %d: %w", e, in.because(err))
 	}
 	return nil
 }
