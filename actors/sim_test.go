@@ -33,9 +33,10 @@ func runSeed(seed uint64, m mutation, trace func(string)) (w *world, found viola
 	return w, ""
 }
 
-// TestInvariantsHoldInEverySchedule proves I1 to I6 and I9 over seeded schedules of crashes, pauses, twins, panics,
-// lost, repeated and reordered messages, failing and ambiguous puts, and collections; and that in a quiet end everything
-// is sealed and emitted, and an idle system writes nothing.
+// TestInvariantsHoldInEverySchedule proves I1 to I6, I8 and I9 over seeded schedules of crashes, pauses, twins, panics,
+// lost, repeated and reordered messages, sleeping, failing and ambiguous requests, failing sinks, collections,
+// compactions and pins; and that in a quiet end everything is sealed and emitted, an idle system writes nothing, and a
+// busy one keeps chains and records within their bounds.
 func TestInvariantsHoldInEverySchedule(t *testing.T) {
 	if *simSeed >= 0 {
 		_, found := runSeed(uint64(*simSeed), noMutation, func(s string) { t.Log(s) })
