@@ -46,7 +46,7 @@ func TestSurvivesKills(t *testing.T) {
 		if err := oracle.Advance(oracle.Total()); err != nil {
 			t.Fatal(err)
 		}
-		wantExport(t, c.state, oracle.Board())
+		wantExport(t, oracle.Board(), "--state", c.state)
 	})
 	t.Run("routedays", func(t *testing.T) {
 		plan.job = "routedays"
@@ -56,7 +56,7 @@ func TestSurvivesKills(t *testing.T) {
 		if err := oracle.Advance(oracle.Total()); err != nil {
 			t.Fatal(err)
 		}
-		wantExport(t, c.state, oracle.States())
+		wantExport(t, oracle.States(), "--state", c.state)
 	})
 }
 
@@ -297,9 +297,9 @@ func wantReport(t *testing.T, printed string, file []byte, sealed flights.EpochH
 func wantExport[K interface {
 	comparable
 	fmt.Stringer
-}, S comparable](t *testing.T, state string, want map[K]S) {
+}, S comparable](t *testing.T, want map[K]S, place ...string) {
 	t.Helper()
-	got := call("export", "--state", state).want(t, 0)
+	got := call(append([]string{"export"}, place...)...).want(t, 0)
 	states := map[string]S{}
 	for line := range strings.Lines(got.out) {
 		var e struct {

@@ -26,10 +26,11 @@ func runCommand(args []string, s streams) error {
 	if err != nil {
 		return err
 	}
-	ctx, fail, release := untilStopped()
+	alive, fail := context.WithCancelCause(context.Background())
+	ctx, release := untilStopped(alive)
 	defer release()
 	r := &run{
-		options: o, streams: s, job: jobs()[o.job], fail: fail, log: newLog(s.notes, o.level),
+		options: o, streams: s, job: jobs()[o.job], alive: alive, fail: fail, log: newLog(s.notes, o.level),
 		config: sheaf.Config{State: config, Epoch: o.epoch},
 	}
 	r.config.Log = r.log
@@ -42,7 +43,8 @@ type run struct {
 	streams streams
 	job     job
 	config  sheaf.Config
-	fail    func(error) // ends the context of do
+	alive   context.Context // ends when something fails that no repetition mends; a signal does not end it
+	fail    func(error)     // ends alive, and with it the context of do
 	log     *zap.Logger
 
 	input   *flights.Input
@@ -161,17 +163,17 @@ func (r *run) resume(ctx context.Context) error {
 	return err
 }
 
-// close seals what was read and ends the instance, also after a signal. After any other failure it ends as after a
-// crash: the next run reads again what is not sealed.
+// close seals what was read and ends the instance, also after a signal. After any other failure, before it or meanwhile,
+// it ends as after a crash: the next run reads again what is not sealed.
 func (r *run) close(in instance, failure error) error {
-	ctx, abort := context.WithCancel(context.Background())
-	defer abort()
-	if failure == nil || wasStopped(failure) {
-		return errors.Join(failure, in.Close(ctx))
+	if failure != nil && !wasStopped(failure) {
+		r.fail(failure)
 	}
-	abort()
-	_ = in.Close(ctx) // says that not everything is sealed
-	return failure
+	err := in.Close(r.alive)
+	if cause := context.Cause(r.alive); cause != nil {
+		return cause
+	}
+	return errors.Join(failure, err)
 }
 
 // show prints the last result.

@@ -22,21 +22,21 @@ func (e *stoppedError) code() int {
 	return 1
 }
 
-// untilStopped returns a context that ends, with a stoppedError, at the first signal to stop. A second one ends the
+// untilStopped returns a context that also ends, with a stoppedError, at the first signal to stop. A second one ends the
 // process at once, as if nobody listened.
-func untilStopped() (ctx context.Context, fail context.CancelCauseFunc, release func()) {
-	ctx, fail = context.WithCancelCause(context.Background())
+func untilStopped(parent context.Context) (ctx context.Context, release func()) {
+	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		select {
 		case s := <-signals:
-			fail(&stoppedError{s})
+			cancel(&stoppedError{s})
 		case <-ctx.Done():
 		}
 		signal.Stop(signals)
 	}()
-	return ctx, fail, func() { fail(context.Canceled) }
+	return ctx, func() { cancel(context.Canceled) }
 }
 
 // wasStopped reports whether a signal is why err came to be.

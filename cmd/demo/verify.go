@@ -66,7 +66,7 @@ func (r *reader) verifyOnce(ctx context.Context) (verified, error) {
 	var faults []error
 	done, err := backend.Verify(ctx, r.objects, v.seen(r.ledger.History(ctx, r.newest)), func(fault error) { faults = append(faults, fault) })
 	v.Verified = done
-	return v, errors.Join(append(faults, err)...)
+	return v, errors.Join(append(faults, err, r.ledger.CheckEnd(ctx, r.newest))...)
 }
 
 // seen notes the epochs of a history.
