@@ -32,6 +32,7 @@ var (
 	ErrFenced     = actors.ErrFenced
 	ErrAttached   = actors.ErrAttached
 	ErrNames      = actors.ErrNames
+	ErrKind       = actors.ErrKind
 	ErrNoEpoch    = actors.ErrNoEpoch
 	ErrSuperseded = actors.ErrSuperseded
 	ErrSequence   = actors.ErrSequence

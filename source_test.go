@@ -155,7 +155,7 @@ func TestNameIsAttachedOnce(t *testing.T) {
 		_, err := in.Attach(t.Context(), "s", &script{live: true})
 		wantError(t, "second attach", err, sheaf.ErrAttached)
 		_, err = in.Producer(t.Context(), "s")
-		wantError(t, "producer of a source's name", err, sheaf.ErrAttached)
+		wantError(t, "producer of a source's name", err, sheaf.ErrKind)
 		for _, name := range []string{"", strings.Repeat("n", 256)} {
 			if _, err := in.Attach(t.Context(), name, scripted(nil)); err == nil {
 				t.Errorf("attach with a name of %d bytes: got no error", len(name))

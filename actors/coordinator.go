@@ -84,7 +84,10 @@ func (c *coordinator) Receive(ctx actor.Context) {
 		c.answers[c.tickets] = m.answer
 		c.carry(ctx, c.rules.Ask(m.request))
 	case want:
-		c.carry(ctx, c.rules.Want())
+		// An open attempt captures what changed before its barriers; its seal asks whether anything did behind them.
+		if !c.rules.Trying() {
+			c.carry(ctx, c.rules.Want())
+		}
 	case demand:
 		c.carry(ctx, c.rules.Demand())
 	case CutNamed:
@@ -117,7 +120,7 @@ func (c *coordinator) carry(ctx actor.Context, effects []Effect) {
 			c.append(ctx, e.Append)
 		case e.Publish != nil:
 			c.in.publish(e.Publish, e.Sealed)
-			if c.in.changed() > 0 {
+			if e.Sealed && c.in.changed() > 0 {
 				ctx.Send(ctx.Self(), want{})
 			}
 		case e.Open != nil:

@@ -16,6 +16,7 @@ var (
 	ErrSuperseded = errors.New("another incarnation or coordinator is in force")
 	ErrAttached   = errors.New("a source of this name is attached already")
 	ErrNames      = errors.New("the bound on names is reached")
+	ErrKind       = errors.New("the name is one of the other kind: a source's, or a plain producer's")
 )
 
 // maxWaiting is the number of sealed epochs that may wait for the sinks before none is opened.
@@ -100,6 +101,7 @@ type Captured struct {
 type Request struct {
 	Source   string // attach it
 	Producer string // open a new generation of it
+	Detach   string // a source that was attached and never read: it leaves the assignment
 	Pin      string // keep the newest sealed epoch under this name
 	Retire   string // a producer's name that may go if the bound is reached; it is idle
 	Ticket   uint64 // returned with the answer
@@ -188,9 +190,8 @@ func (c *CoordinatorRules) Outcome(o backend.Outcome, winner *backend.Record) []
 		return c.won()
 	case o == backend.Lost && winner.Term == c.rec.Term && c.reigns:
 		return c.rebase(winner)
-	case o == backend.Lost && !c.reigns && winner.Term == c.rec.Term:
-		c.put, c.rec = nil, winner
-		return c.reign()
+	case o == backend.Lost && !c.reigns:
+		return append(c.take(winner), c.reign()...)
 	}
 	c.put = nil
 	return []Effect{{Stop: ErrSuperseded}}
@@ -225,11 +226,21 @@ func (c *CoordinatorRules) answer() []Effect {
 
 // rebase goes on from another writer's record of the same term: every check is made again on it.
 func (c *CoordinatorRules) rebase(winner *backend.Record) []Effect {
-	c.rec, c.put, c.sealed = winner, nil, false
 	for i := range c.requests {
 		c.requests[i].written = false
 	}
-	return append([]Effect{{Publish: winner}}, c.step()...)
+	return append(c.take(winner), c.step()...)
+}
+
+// take makes the next record of another writer the newest known. It may seal an epoch: a put of a process that crashed
+// may land late.
+func (c *CoordinatorRules) take(winner *backend.Record) []Effect {
+	sealed := winner.Epoch > c.rec.Epoch
+	c.rec, c.put, c.sealed = winner, nil, false
+	if sealed {
+		c.waiting = append(c.waiting, Waiting{Epoch: winner.Epoch, Seq: winner.Seq})
+	}
+	return []Effect{{Publish: winner, Sealed: sealed}}
 }
 
 // Tick moves the clock. The shell calls it at the time that Deadline names.
@@ -282,6 +293,9 @@ func (c *CoordinatorRules) Deadline() (time.Duration, bool) {
 	return 0, false
 }
 
+// Trying reports whether an attempt is open.
+func (c *CoordinatorRules) Trying() bool { return c.attempt != nil }
+
 // Want says that something changed since the last barrier.
 func (c *CoordinatorRules) Want() []Effect {
 	c.wanted = true
@@ -326,9 +340,10 @@ func (c *CoordinatorRules) Captured(m Captured) []Effect {
 	return c.step()
 }
 
-// CaptureFailed says that an instance could not put its segment.
+// CaptureFailed says that an attempt, or if it is zero the open one, will not fill: a segment cannot be put, or a vnode
+// could not capture. It is given up soon instead of at its deadline.
 func (c *CoordinatorRules) CaptureFailed(a vnode.Attempt) []Effect {
-	if c.attempt != nil && c.attempt.id == a && !c.sealed {
+	if c.attempt != nil && (a.IsZero() || c.attempt.id == a) && !c.sealed {
 		c.attempt.deadline = min(c.attempt.deadline, c.now+c.pause())
 	}
 	return nil
@@ -357,11 +372,16 @@ func (c *CoordinatorRules) step() []Effect {
 	if c.put != nil || !c.reigns {
 		return nil
 	}
+	if c.attempt != nil {
+		if seal := c.seal(); seal != nil {
+			return seal // before requests: they must not keep epochs from being sealed
+		}
+	}
 	if slices.ContainsFunc(c.requests, func(r Request) bool { return !r.written }) {
 		return c.change()
 	}
 	if c.attempt != nil {
-		return c.seal()
+		return nil
 	}
 	due := c.now >= c.due
 	switch {
@@ -501,17 +521,36 @@ func (c *CoordinatorRules) write(n *backend.Record, r Request) error {
 		return c.openName(n, r)
 	case r.Pin != "":
 		return c.pin(n, r.Pin)
+	case r.Detach != "":
+		n.Assignment.Version = c.rec.Assignment.Version + 1
+		n.Assignment.Sources = slices.DeleteFunc(n.Assignment.Sources, func(s vnode.SourceOwner) bool { return s.Source == r.Detach })
+		return nil
 	}
 	at, attached := slices.BinarySearchFunc(n.Assignment.Sources, r.Source, func(s vnode.SourceOwner, name string) int { return strings.Compare(s.Source, name) })
 	if attached {
 		return fmt.Errorf("attach source %q: %w", r.Source, ErrAttached)
 	}
-	if _, known := n.CutOf(r.Source); !known && len(n.Cuts)+len(n.Assignment.Sources) >= c.limits.Sources {
+	if n.GenerationOf(r.Source) != 0 {
+		return fmt.Errorf("attach source %q: %w", r.Source, ErrKind)
+	}
+	if sourceNames(n, r.Source) > c.limits.Sources {
 		return fmt.Errorf("attach source %q: %w: %d sources", r.Source, ErrNames, c.limits.Sources)
 	}
 	n.Assignment.Sources = slices.Insert(n.Assignment.Sources, at, vnode.SourceOwner{Source: r.Source})
 	n.Assignment.Version = c.rec.Assignment.Version + 1
 	return nil
+}
+
+// sourceNames counts the names of sources that a record remembers, and one more name.
+func sourceNames(n *backend.Record, more string) int {
+	names := map[string]bool{more: true}
+	for _, c := range n.Cuts {
+		names[c.Source] = true
+	}
+	for _, s := range n.Assignment.Sources {
+		names[s.Source] = true
+	}
+	return len(names)
 }
 
 func (c *CoordinatorRules) pin(n *backend.Record, name string) error {
@@ -525,6 +564,10 @@ func (c *CoordinatorRules) pin(n *backend.Record, name string) error {
 // openName gives a producer's name the next generation; a new name may need an idle one to go.
 func (c *CoordinatorRules) openName(n *backend.Record, r Request) error {
 	at, found := slices.BinarySearchFunc(n.Producers, r.Producer, func(p backend.ProducerName, s string) int { return strings.Compare(p.Name, s) })
+	attached := slices.ContainsFunc(n.Assignment.Sources, func(s vnode.SourceOwner) bool { return s.Source == r.Producer })
+	if _, known := n.CutOf(r.Producer); known || attached {
+		return fmt.Errorf("open producer %q: %w", r.Producer, ErrKind)
+	}
 	n.Generation++
 	if found {
 		n.Producers[at].Generation = n.Generation

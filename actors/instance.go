@@ -38,7 +38,11 @@ type Instance[K vnode.Key, E, S, R any] struct {
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup // every goroutine and timer that the instance started
 	done   chan struct{}
-	once   sync.Once
+	over   sync.RWMutex // guards ended against wg
+	ended  bool         // nothing more is started
+	// closeErr is what the first Close returned, once done is closed.
+	closeErr error
+	once     sync.Once
 
 	newest    atomic.Pointer[known]
 	dirty     atomic.Int64 // vnodes that hold changes that no capture holds
@@ -61,6 +65,7 @@ type Instance[K vnode.Key, E, S, R any] struct {
 	producers map[string]*Producer[K, E]
 	news      chan struct{} // closed and replaced at every record and emission
 	closed    bool
+	opening   map[string]chan struct{}                     // producers' names being opened; closed when done
 	ends      map[string]func(error)                       // by resumable producer: called when the instance ends
 	origins   atomic.Pointer[map[string]func(vnode.Reply)] // by name; replaced whole
 }
@@ -83,7 +88,7 @@ func Start[K vnode.Key, E, S, R any](ctx context.Context, cfg Config[K, E, S, R]
 		cfg: cfg, self: vnode.Member{Instance: cfg.Instance, Incarnation: id}, ledger: ledger,
 		done: make(chan struct{}), problems: newTroubles(cfg.Log), restores: newInbox[vnode.ID](),
 		sealedAt: make(chan struct{}, 1), floorAt: make(chan struct{}, 1), results: newResults[R](),
-		sources: map[string]*source[K, E]{}, producers: map[string]*Producer[K, E]{}, ends: map[string]func(error){}, news: make(chan struct{}),
+		sources: map[string]*source[K, E]{}, producers: map[string]*Producer[K, E]{}, ends: map[string]func(error){}, opening: map[string]chan struct{}{}, news: make(chan struct{}),
 	}
 	in.ctx, in.cancel = context.WithCancelCause(context.Background())
 	in.origins.Store(&map[string]func(vnode.Reply){})
@@ -233,10 +238,18 @@ func (in *Instance[K, E, S, R]) goLoops() {
 	in.spawn(in.collectLoop)
 }
 
-// spawn runs a function that ends soon after the instance's context.
-func (in *Instance[K, E, S, R]) spawn(f func()) { in.wg.Go(f) }
+// spawn runs a function that ends soon after the instance's context; false if the instance has ended.
+func (in *Instance[K, E, S, R]) spawn(f func()) bool {
+	in.over.RLock()
+	defer in.over.RUnlock()
+	if in.ended {
+		return false
+	}
+	in.wg.Go(f)
+	return true
+}
 
-func (in *Instance[K, E, S, R]) background(f func(context.Context)) { in.wg.Go(func() { f(in.ctx) }) }
+func (in *Instance[K, E, S, R]) background(f func(context.Context)) { in.spawn(func() { f(in.ctx) }) }
 
 // Background runs a function that ends when its context does.
 func (in *Instance[K, E, S, R]) Background(f func(context.Context)) { in.background(f) }
@@ -313,6 +326,7 @@ func (in *Instance[K, E, S, R]) publish(rec *backend.Record, sealed bool) {
 	if rec.Floor.K > old.rec.Floor.K || !old.ours {
 		poke(in.floorAt)
 	}
+	in.fenceOld(k.view)
 	if !old.ours {
 		in.restores.poke()
 	}
@@ -400,6 +414,9 @@ func (in *Instance[K, E, S, R]) rejected(d vnode.Rejected[E]) {
 func (in *Instance[K, E, S, R]) Panicked(v vnode.ID, p *vnode.PanicError) {
 	in.panics.Add(1)
 	in.problems.failed(runVnode(v), p)
+	if p.Doing != "update" {
+		in.tell(captureFailed{}) // the open attempt will not fill: what this life captured, or was to, is gone
+	}
 	in.cfg.Log.Error("the app panicked, the vnode restarts", zap.Error(p), zap.ByteString("stack", p.Stack))
 }
 
@@ -478,12 +495,16 @@ func (in *Instance[K, E, S, R]) Close(ctx context.Context) error {
 	in.closed = true
 	in.mu.Unlock()
 	if !first {
-		<-in.done
-		return nil
+		select {
+		case <-in.done:
+			return in.closeErr
+		case <-ctx.Done():
+			return fmt.Errorf("close, begun before: %w", context.Cause(ctx))
+		}
 	}
-	err := in.settle(ctx)
+	in.closeErr = in.settle(ctx)
 	in.Abort(ErrClosed)
-	return err
+	return in.closeErr
 }
 
 // shut makes every source and producer take nothing more.
@@ -502,8 +523,8 @@ func (in *Instance[K, E, S, R]) shut() {
 }
 
 func (in *Instance[K, E, S, R]) settle(ctx context.Context) error {
-	if in.Err() != nil {
-		return nil
+	if err := in.Err(); err != nil {
+		return fmt.Errorf("close: the instance had ended: %w", err)
 	}
 	in.shut()
 	if err := in.flush(ctx); err != nil {
@@ -542,6 +563,9 @@ func (in *Instance[K, E, S, R]) Abort(why error) {
 			end(why)
 		}
 		in.stopActors()
+		in.over.Lock()
+		in.ended = true
+		in.over.Unlock()
 		in.wg.Wait()
 		in.system.Shutdown()
 		close(in.done)

@@ -36,56 +36,91 @@ func (in *Instance[K, E, S, R]) Attach(ctx context.Context, name string, from So
 
 // attach attaches a source; pushed is from if its events are handed to it, else nil.
 func (in *Instance[K, E, S, R]) attach(ctx context.Context, name string, from Source[E], pushed pushed) (<-chan struct{}, error) {
-	s, err := in.reserve(name, from, pushed)
-	if err != nil {
+	s := in.newSource(name, from, pushed)
+	if err := in.reserve(s); err != nil {
 		return nil, err
 	}
-	if cut, known := in.newest.Load().rec.CutOf(name); known && cut.Ended {
-		in.release(name)
-		close(s.done)
-		return s.done, nil
+	result := make(chan error)
+	if !in.spawn(func() { in.runSource(ctx, s, result) }) {
+		return nil, in.Err()
 	}
-	if _, err := in.ask(ctx, Request{Source: name}); err != nil {
-		in.release(name)
-		return nil, err
+	select {
+	case err := <-result:
+		return s.done, err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
-	s.rules = NewSourceRules(name, in.newest.Load().view)
-	in.setOrigin(name, s.answer)
-	in.spawn(func() {
-		s.run(in.ctx)
-		in.release(name)
-	})
-	return s.done, nil
 }
 
-// reserve makes a source under a name that is free; it hears of records from now on.
-func (in *Instance[K, E, S, R]) reserve(name string, from Source[E], pushed pushed) (*source[K, E], error) {
-	if err := checkName(name); err != nil {
-		return nil, err
+// runSource makes a source part of the assignment and runs it. If the caller is gone by then the source leaves again:
+// one that nobody reads would keep every epoch from being sealed.
+func (in *Instance[K, E, S, R]) runSource(caller context.Context, s *source[K, E], result chan<- error) {
+	defer in.release(s)
+	if cut, known := in.newest.Load().rec.CutOf(s.name); known && cut.Ended {
+		s.begin(cut.At, true)
+		close(s.done)
+		tellCaller(caller, result, nil)
+		return
 	}
+	if _, err := in.ask(in.ctx, Request{Source: s.name}); err != nil {
+		tellCaller(caller, result, err)
+		return
+	}
+	view := in.newest.Load().view
+	s.rules = NewSourceRules(s.name, view)
+	s.begin(view.Cuts[s.name], false)
+	in.setOrigin(s.name, s.answer)
+	if !tellCaller(caller, result, nil) {
+		_, _ = in.ask(in.ctx, Request{Detach: s.name}) // it fails only if the instance ends
+		return
+	}
+	if s.run(in.ctx) {
+		in.release(s)
+		close(s.done) // after the name is free
+	}
+}
+
+// tellCaller tells whoever asked how it went; false if they are gone.
+func tellCaller(caller context.Context, result chan<- error, err error) bool {
+	select {
+	case result <- err:
+		return true
+	case <-caller.Done():
+		return false
+	}
+}
+
+// reserve takes a source's name, if it is free; the source hears of records from now on.
+func (in *Instance[K, E, S, R]) reserve(s *source[K, E]) error {
+	if err := checkName(s.name); err != nil {
+		return err
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	switch {
+	case in.closed:
+		return ErrClosed
+	case in.sources[s.name] != nil:
+		return ErrAttached
+	}
+	in.sources[s.name] = s
+	return nil
+}
+
+func (in *Instance[K, E, S, R]) newSource(name string, from Source[E], pushed pushed) *source[K, E] {
 	s := &source[K, E]{
 		name: name, from: from, pushed: pushed, target: in.target(), batch: batchLen(len(in.vnodes)),
 		inbox: newInbox[toSource](), free: make(chan *vnode.Batch[E], 2*len(in.vnodes)), done: make(chan struct{}),
 		buffers: make([]*vnode.Batch[E], len(in.vnodes)), heard: time.Now(),
+		checks: in.cfg.App.Keys.ID() == "string", credit: min(in.cfg.Limits.InFlight, maxInFlight),
 	}
 	if n := uint64(len(in.vnodes)); n&(n-1) == 0 {
 		s.mask = n - 1
 	}
-	s.checks = in.cfg.App.Keys.ID() == "string"
-	s.credit = min(in.cfg.Limits.InFlight, maxInFlight)
 	for v := range s.buffers {
 		s.buffers[v] = &vnode.Batch[E]{}
 	}
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if in.closed {
-		return nil, ErrClosed
-	}
-	if in.sources[name] != nil {
-		return nil, ErrAttached
-	}
-	in.sources[name] = s
-	return s, nil
+	return s
 }
 
 // maxName is the length of a source's or producer's name in bytes.
@@ -104,13 +139,19 @@ func (in *Instance[K, E, S, R]) target() target[K, E] {
 	}
 }
 
-// release lets a source's name go.
-func (in *Instance[K, E, S, R]) release(name string) {
-	in.setOrigin(name, nil)
+// release lets a source's name go, unless another has it by now.
+func (in *Instance[K, E, S, R]) release(s *source[K, E]) {
 	in.mu.Lock()
-	delete(in.sources, name)
+	ours := in.sources[s.name] == s
+	if ours {
+		delete(in.sources, s.name)
+		delete(in.ends, s.name)
+	}
 	in.mu.Unlock()
-	in.tellNews()
+	if ours {
+		in.setOrigin(s.name, nil)
+		in.tellNews()
+	}
 }
 
 // setOrigin says who answers for a name; nil: nobody.
@@ -127,41 +168,132 @@ func (in *Instance[K, E, S, R]) setOrigin(name string, answer func(vnode.Reply))
 
 // Producer opens a generation of a plain producer's name. An older one, here or elsewhere, is fenced.
 func (in *Instance[K, E, S, R]) Producer(ctx context.Context, name string) (*Producer[K, E], error) {
-	if err := checkName(name); err != nil {
-		return nil, fmt.Errorf("open producer: %w", err)
-	}
-	in.mu.Lock()
-	closed, taken := in.closed, in.sources[name] != nil
-	in.mu.Unlock()
-	switch {
-	case closed:
-		return nil, fmt.Errorf("open producer %q: %w", name, ErrClosed)
-	case taken:
-		return nil, fmt.Errorf("open producer %q: %w", name, ErrAttached)
-	}
-	a, err := in.ask(ctx, Request{Producer: name, Retire: in.idleProducer()})
+	p, err := in.producer(ctx, name)
 	if err != nil {
-		return nil, err
-	}
-	p := newProducer(name, a.Generation, in.target())
-	in.mu.Lock()
-	old := in.producers[name]
-	in.producers[name] = p
-	in.mu.Unlock()
-	in.setOrigin(name, p.answer)
-	if old != nil {
-		old.fail(ErrFenced)
+		return nil, fmt.Errorf("open producer %q: %w", name, err)
 	}
 	return p, nil
 }
 
-// idleProducer names a producer of the record that may be forgotten: none of this instance that holds anything.
+func (in *Instance[K, E, S, R]) producer(ctx context.Context, name string) (*Producer[K, E], error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	if err := in.beginOpening(ctx, name); err != nil {
+		return nil, err
+	}
+	result := make(chan opened[K, E])
+	if !in.spawn(func() { in.openProducer(ctx, name, result) }) {
+		return nil, in.Err()
+	}
+	select {
+	case r := <-result:
+		return r.producer, r.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// opened is the outcome of opening a producer.
+type opened[K vnode.Key, E any] struct {
+	producer *Producer[K, E]
+	err      error
+}
+
+// openProducer opens a generation and hands the producer to the caller. If that one is gone, the producer is closed.
+func (in *Instance[K, E, S, R]) openProducer(caller context.Context, name string, result chan<- opened[K, E]) {
+	defer in.endOpening(name)
+	var r opened[K, E]
+	var a Answer
+	if a, r.err = in.ask(in.ctx, Request{Producer: name, Retire: in.idleProducer()}); r.err == nil {
+		r.producer = newProducer(name, a.Generation, in.target())
+		in.register(r.producer)
+	}
+	select {
+	case result <- r:
+	case <-caller.Done():
+		if r.producer != nil {
+			r.producer.fail(ErrClosed)
+		}
+	}
+}
+
+// register makes a producer the one of its name. The one before is fenced; so is this one if a newer is in force.
+func (in *Instance[K, E, S, R]) register(p *Producer[K, E]) {
+	in.mu.Lock()
+	old, closed := in.producers[p.name], in.closed
+	in.producers[p.name] = p
+	current := in.newest.Load().view.Generations[p.name] == p.generation
+	in.mu.Unlock()
+	in.setOrigin(p.name, p.answer)
+	switch {
+	case closed:
+		p.fail(ErrClosed)
+	case !current:
+		p.fail(ErrFenced)
+	}
+	if old != nil {
+		old.fail(ErrFenced)
+	}
+}
+
+// fenceOld ends the producers whose generation a record does not name any more, and lets their names go.
+func (in *Instance[K, E, S, R]) fenceOld(w *vnode.View) {
+	var over []*Producer[K, E]
+	in.mu.Lock()
+	for name, p := range in.producers {
+		if w.Generations[name] != p.generation {
+			over = append(over, p)
+			delete(in.producers, name)
+		}
+	}
+	in.mu.Unlock()
+	for _, p := range over {
+		p.fail(ErrFenced)
+		in.setOrigin(p.name, nil)
+	}
+}
+
+// beginOpening waits until nobody else is opening the name: generations are registered in their order.
+func (in *Instance[K, E, S, R]) beginOpening(ctx context.Context, name string) error {
+	for {
+		in.mu.Lock()
+		busy, closed := in.opening[name], in.closed
+		if busy == nil && !closed {
+			in.opening[name] = make(chan struct{})
+		}
+		in.mu.Unlock()
+		switch {
+		case closed:
+			return ErrClosed
+		case busy == nil:
+			return nil
+		}
+		select {
+		case <-busy:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (in *Instance[K, E, S, R]) endOpening(name string) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	close(in.opening[name])
+	delete(in.opening, name)
+}
+
+// idleProducer names a producer of the record that may be forgotten: none that is being opened, and none of this
+// instance that is open or holds anything.
 func (in *Instance[K, E, S, R]) idleProducer() string {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	for _, p := range in.newest.Load().rec.Producers {
-		if open := in.producers[p.Name]; open == nil || (open.closedIdle()) {
-			delete(in.producers, p.Name)
+		if in.opening[p.Name] != nil {
+			continue
+		}
+		if open := in.producers[p.Name]; open == nil || open.closedIdle() {
 			return p.Name
 		}
 	}
@@ -200,6 +332,7 @@ func (in *Instance[K, E, S, R]) flush(ctx context.Context) error {
 	for _, s := range in.allSources() {
 		at := s.owes()
 		for s.sealed.Load() < at {
+			in.tell(want{}) // also where nothing changed but the position: all its events were rejected
 			in.tell(demand{})
 			wait, cancel := context.WithTimeout(ctx, repeatAfter)
 			err := in.await(wait, func() bool { return s.sealed.Load() >= at })

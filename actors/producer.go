@@ -37,10 +37,11 @@ type Producer[K vnode.Key, E any] struct {
 	free     []*history[E] // to be used again
 	news     chan struct{} // closed and replaced when something was freed
 	linger   *time.Timer
-	waiting  bool   // linger runs
-	waiters  int    // on news
-	asked    uint64 // for an epoch, at this position / halfEvery
-	closing  bool   // takes nothing more
+	waiting  bool      // linger runs
+	waiters  int       // on news
+	heard    time.Time // an answer
+	asked    uint64    // for an epoch, at this position / halfEvery
+	closing  bool      // takes nothing more
 	err      error
 }
 
@@ -65,7 +66,7 @@ func newProducer[K vnode.Key, E any](name string, generation uint64, to target[K
 	p := &Producer[K, E]{
 		name: name, generation: generation, target: to, batch: batchLen(len(to.vnodes)),
 		rules: NewProducerRules[*history[E]](name, generation, len(to.vnodes)),
-		news:  make(chan struct{}), buffers: make([]*history[E], len(to.vnodes)),
+		news:  make(chan struct{}), heard: time.Now(), buffers: make([]*history[E], len(to.vnodes)),
 	}
 	for v := range p.buffers {
 		p.buffers[v] = &history[E]{owner: p}
@@ -122,6 +123,7 @@ func (p *Producer[K, E]) admit(ctx context.Context) error {
 	}
 	for p.err == nil && !p.closing && (p.unsealed >= p.limits.History || p.inFlight >= p.limits.InFlight) {
 		p.flushAll()
+		p.sendSilent()
 		p.in.tell(demand{})
 		if err := p.await(ctx, repeatAfter); err != nil {
 			return err
@@ -220,6 +222,17 @@ func (p *Producer[K, E]) finished(h *history[E]) {
 	p.tellNews()
 }
 
+// sendSilent sends again what nobody has answered for a long time, as a source does.
+func (p *Producer[K, E]) sendSilent() {
+	if time.Since(p.heard) < resendAfter {
+		return
+	}
+	p.heard = time.Now()
+	for _, s := range p.rules.Resend() {
+		p.sendAgain(s)
+	}
+}
+
 // recycle keeps an empty history for use again.
 func (p *Producer[K, E]) recycle(h *history[E]) {
 	if !h.sealed || h.flights > 0 {
@@ -244,6 +257,7 @@ func (p *Producer[K, E]) tellNews() {
 func (p *Producer[K, E]) answer(r vnode.Reply) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.heard = time.Now()
 	again, superseded := p.rules.Reply(r, func(h *history[E]) {
 		p.unsealed -= bytesOf[E](len(h.batch.Events))
 		h.sealed = true
@@ -264,6 +278,7 @@ func (p *Producer[K, E]) Flush(ctx context.Context) error {
 	defer p.mu.Unlock()
 	p.flushAll()
 	for to := p.rules.At(); p.err == nil && p.rules.Unsealed(to); {
+		p.sendSilent()
 		p.in.tell(demand{})
 		if err := p.await(ctx, repeatAfter); err != nil {
 			return fmt.Errorf("flush producer %s: %w", p.name, err)
@@ -331,11 +346,14 @@ func (p *Producer[K, E]) closedIdle() bool {
 
 // Close seals what was sent and takes nothing more; its name may be opened again, or retired when names run out.
 func (p *Producer[K, E]) Close(ctx context.Context) error {
-	if err := p.Flush(ctx); err != nil && !errors.Is(err, ErrClosed) {
-		return err
+	err := p.Flush(ctx)
+	if errors.Is(err, ErrClosed) && p.closedIdle() {
+		return nil // it was closed before, with nothing left
 	}
-	p.fail(ErrClosed)
-	return nil
+	if err == nil {
+		p.fail(ErrClosed)
+	}
+	return err
 }
 
 // flushed is Flush for the instance: a producer that is over has nothing to wait for.

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -47,7 +48,7 @@ func (r *readAhead[E]) read(ctx context.Context, from Source[E], at uint64) {
 		r.put(ctx, chunk[E]{err: err})
 		return
 	}
-	defer reader.Close()
+	defer shut(reader)
 	for err == nil {
 		var c chunk[E]
 		select {
@@ -77,7 +78,10 @@ func open[E any](ctx context.Context, from Source[E], at uint64) (r Reader[E], e
 			err = fmt.Errorf("open panicked: %v", x)
 		}
 	}()
-	return from.Open(ctx, at)
+	if r, err = from.Open(ctx, at); err == nil && r == nil {
+		err = errors.New("open returned no reader and no error")
+	}
+	return r, err
 }
 
 func read[E any](ctx context.Context, r Reader[E], into []E) (n int, err error) {
@@ -86,5 +90,18 @@ func read[E any](ctx context.Context, r Reader[E], into []E) (n int, err error) 
 			n, err = 0, fmt.Errorf("read panicked: %v", x)
 		}
 	}()
-	return r.Read(ctx, into)
+	n, err = r.Read(ctx, into)
+	if n < 0 || n > len(into) {
+		return 0, fmt.Errorf("read returned %d events, there is room for %d", n, len(into))
+	}
+	if n == 0 && err == nil {
+		err = errors.New("read returned neither an event nor an error")
+	}
+	return n, err
+}
+
+// shut closes a reader; a panic of the user's code, or an error, cannot matter any more.
+func shut[E any](r Reader[E]) {
+	defer func() { _ = recover() }()
+	_ = r.Close()
 }

@@ -38,14 +38,19 @@ var (
 // Resumable opens a resumable producer's name at its sealed position.
 func (in *Instance[K, E, S, R]) Resumable(ctx context.Context, name string) (*Resumable[E], error) {
 	r := &Resumable[E]{name: name, in: in, limit: in.cfg.Limits.History, news: make(chan struct{})}
-	cut, _ := in.newest.Load().rec.CutOf(name)
-	r.sealed, r.last, r.finished = cut.At, cut.At, cut.Ended
 	var err error
 	if r.source, err = in.attach(ctx, name, r, r); err != nil {
 		return nil, fmt.Errorf("open resumable producer %q: %w", name, err)
 	}
 	in.onEnd(name, r.fail)
 	return r, nil
+}
+
+// begin is told once, before anything is sent.
+func (r *Resumable[E]) begin(at uint64, ended bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sealed, r.last, r.finished = at, at, ended
 }
 
 // Sealed is the number of the newest sealed event.

@@ -73,6 +73,7 @@ type source[K vnode.Key, E any] struct {
 
 // pushed is a source whose events are handed to it in this process, and kept by it until they are sealed.
 type pushed interface {
+	begin(at uint64, ended bool) // at its sealed position
 	free(sealed uint64)
 	taken() uint64 // position of the newest event that it was handed
 	shut()         // take nothing more
@@ -101,7 +102,7 @@ type feeder[E any] interface {
 	tell(message any)
 	rejected(d vnode.Rejected[E])
 	// spawn runs a function that ends soon after the instance's context.
-	spawn(func())
+	spawn(func()) bool
 	troubles() *troubles
 }
 
@@ -122,6 +123,15 @@ func bytesOf[E any](n int) int64 {
 	return int64(n) * int64(unsafe.Sizeof(e)+unsafe.Sizeof(vnode.Slot(0)))
 }
 
+// begin tells a pushed source where it begins.
+func (s *source[K, E]) begin(at uint64, ended bool) {
+	s.read.Store(at)
+	s.sealed.Store(at)
+	if s.pushed != nil {
+		s.pushed.begin(at, ended)
+	}
+}
+
 // owes is the position up to which a flush must seal.
 func (s *source[K, E]) owes() uint64 {
 	if s.pushed != nil {
@@ -132,14 +142,13 @@ func (s *source[K, E]) owes() uint64 {
 
 func (s *source[K, E]) answer(r vnode.Reply) { s.inbox.put(toSource{reply: r}) }
 
-// run deals events out until the end is sealed or ctx ends.
-func (s *source[K, E]) run(ctx context.Context) {
+// run deals events out until the end is sealed, which it reports, or ctx ends.
+func (s *source[K, E]) run(ctx context.Context) (ended bool) {
 	defer s.hangUp()
 	for ctx.Err() == nil {
 		s.attend()
 		if s.rules.Done() {
-			close(s.done)
-			return
+			return true
 		}
 		if s.stopping.Load() && !s.rules.Replaying() {
 			s.hangUp()
@@ -150,6 +159,7 @@ func (s *source[K, E]) run(ctx context.Context) {
 		}
 		s.idle(ctx)
 	}
+	return false
 }
 
 // attend takes all messages and sends what barriers may go out. Nothing in it waits.
@@ -317,13 +327,20 @@ func (s *source[K, E]) got(c chunk[E]) {
 func (s *source[K, E]) ending() {
 	switch {
 	case s.ahead == nil || len(s.chunk) > 0:
+	case s.ahead.end && s.rules.Replaying():
+		s.in.troubles().failed(reopenSource+s.name, fmt.Errorf("it ends at %d, but was read to %d before", s.rules.At(), s.rules.High()))
+		s.reopenLater()
 	case s.ahead.end && !s.rules.Ended():
 		s.rules.End()
 		s.tellEnd()
 	case s.ahead.failed:
-		s.hangUp()
-		s.retryAt = time.Now().Add(repeatAfter / 2)
+		s.reopenLater()
 	}
+}
+
+func (s *source[K, E]) reopenLater() {
+	s.hangUp()
+	s.retryAt = time.Now().Add(repeatAfter / 2)
 }
 
 // deal deals a chunk out to the buffers of the vnodes, which are sent as they fill.
@@ -395,7 +412,11 @@ func (s *source[K, E]) dealAgain(ctx context.Context) {
 		key := s.keyOf(e)
 		hash := s.keys.Hash(key)
 		v := vnode.Of(hash, len(s.buffers))
-		if s.keys.Check(key) != nil || !s.rules.Takes(v, at) {
+		err := s.keys.Check(key)
+		if err != nil && at > s.rules.High() {
+			s.reject(err)
+		}
+		if err != nil || !s.rules.Takes(v, at) {
 			continue
 		}
 		b := s.buffers[v]
@@ -462,7 +483,7 @@ func (s *source[K, E]) send(v vnode.ID) {
 		return
 	}
 	b, rest := s.buffers[v], s.fresh()
-	rest.Base = h.To
+	rest.Base = max(h.To, b.Base) // its events are within reach of b's
 	if n := b.Behind(h.To); n < len(b.Events) {
 		for i := n; i < len(b.Events); i++ {
 			rest.Append(b.Events[i], uint64(b.Slots[i])&^vnode.MaxOffset, b.Position(i))

@@ -220,6 +220,10 @@ func (s *SourceRules) Learn(w *vnode.View) {
 	}
 	old := s.view
 	s.view = w
+	if cut := s.Sealed(); s.at < cut {
+		s.at = cut // whoever lacks what is sealed is a life that is about to end
+		s.Advance(0)
+	}
 	over := w.Assignment.Version != old.Assignment.Version || w.Term != old.Term
 	if over || uint64(w.Epoch) >= s.attempt.Number {
 		s.wanted, s.cutting = false, false

@@ -47,6 +47,7 @@ func (m *Rules) Waiting() int { return len(m.queue) }
 // Partials takes what one instance sent for an attempt, sealed or not.
 func (m *Rules) Partials(a vnode.Attempt, parts []Partial) Order {
 	if vnode.Epoch(a.Number) > m.emitted {
+		m.forget(a) // an attempt is opened only when those below it are over
 		m.parts[a] = append(m.parts[a], parts...)
 	}
 	return m.next()

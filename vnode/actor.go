@@ -188,11 +188,14 @@ func (a *Actor[K, E, S, R]) begin(m *Restored[K, S]) {
 	}
 	a.slice, a.marks = m.Slice, map[uint64]Mark{}
 	a.rules = NewRules(m.Self, a.id, m.Life, m.View, m.Tip, m.Positions)
-	for _, r := range a.rules.Announce() {
-		a.inst.Answer(r)
-	}
 	if a.view != nil {
 		a.learn(a.view)
+	}
+	if a.rules == nil {
+		return // the slice is not the newest any more
+	}
+	for _, r := range a.rules.Announce() {
+		a.inst.Answer(r)
 	}
 	if a.opened != nil {
 		a.open(a.opened)
@@ -280,7 +283,7 @@ const warmLen = 256
 // apply applies the events of b at positions above a position.
 func (a *Actor[K, E, S, R]) apply(b *Batch[E], above uint64) {
 	i := 0
-	if above > b.From {
+	if len(b.Events) > 0 && b.Position(0) <= above {
 		i = b.Behind(above)
 	}
 	if i == len(b.Events) {
@@ -336,6 +339,7 @@ func (a *Actor[K, E, S, R]) capture(o *CaptureOrder) {
 		panic(fmt.Errorf("capture: %w", err))
 	}
 	a.marks[o.Mark] = mark
+	delete(a.marks, o.Mark-maxPending)
 	c.Delta = delta
 	if a.app.Fold != nil {
 		c.Partial = a.partial()

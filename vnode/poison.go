@@ -34,7 +34,10 @@ func (p *Poison) spent(e event) bool { return p.panics[e] >= p.Tries }
 // forget drops the events that are sealed, or whose producer's generation is over.
 func (p *Poison) forget(r *Rules) {
 	maps.DeleteFunc(p.panics, func(e event, _ int) bool {
+		if e.generation != 0 && r.view.Generations[e.origin] != e.generation {
+			return true
+		}
 		at := r.Sealed(e.origin)
-		return at.Generation > e.generation || (at.Generation == e.generation && at.At >= e.position)
+		return at.Generation == e.generation && at.At >= e.position
 	})
 }

@@ -26,6 +26,10 @@ type Rules struct {
 	holding bool // the caller holds batches back
 }
 
+// maxPending is how many captures a life remembers that no record has named (I8). If one is named that is forgotten,
+// the life ends.
+const maxPending = 8
+
 type pending struct {
 	slice    SliceID
 	mark     uint64
@@ -77,7 +81,8 @@ func (r *Rules) Base() SliceID { return r.base }
 func (r *Rules) Announce() []Reply {
 	var out []Reply
 	for _, s := range r.view.Sources {
-		out = append(out, Reply{Kind: Gap, Vnode: r.id, Origin: s, Standing: r.standing[s].At, Round: AnyRound})
+		h := Header{Origin: s, Round: AnyRound}
+		out = append(out, r.reply(Gap, &h, r.standingOf(&h)))
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.view.Generations)) {
 		h := Header{Origin: name, Generation: r.view.Generations[name], Round: AnyRound}
@@ -113,7 +118,7 @@ func (r *Rules) deliverProducer(h *Header) Step {
 }
 
 func (r *Rules) deliverSource(h *Header) Step {
-	at := r.standing[h.Origin].At
+	at := r.standingOf(h)
 	switch {
 	case h.Version > r.view.Assignment.Version:
 		return r.hold()
@@ -187,6 +192,9 @@ func (r *Rules) align(step *Step) {
 	order := &CaptureOrder{
 		Attempt: a, Slice: SliceID{Life: r.life, Attempt: a}, Base: r.base,
 		Mark: r.nextMark(), Sources: r.sources(), Producers: r.producers(),
+	}
+	if len(r.pending) == maxPending {
+		r.pending = append(r.pending[:0], r.pending[1:]...)
 	}
 	r.pending = append(r.pending, pending{slice: order.Slice, mark: order.Mark, standing: r.standing.Clone()})
 	step.Capture = order
