@@ -4,16 +4,14 @@ package bench_test
 
 import (
 	"syscall"
-	"testing"
 	"time"
 )
 
-// cpuTime is what this process has used.
-func cpuTime(tb testing.TB) time.Duration {
-	tb.Helper()
+// cpuUsed is the CPU time of this process.
+func cpuUsed() time.Duration {
 	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		tb.Fatal(err)
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

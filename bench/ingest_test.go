@@ -34,17 +34,18 @@ func benchIngest(b *testing.B, pool []event, kind string, durable bool) {
 	in := openSum(b, durable)
 	feed := newFeed(b, in, kind, pool)
 	window := scale(500*time.Millisecond, 3*time.Second)
+	turns := rounds()
 	if durable {
-		window = scale(time.Second, 5*time.Second)
+		window, turns = scale(time.Second, 5*time.Second), scale(1, turns)
 	}
 	var ours, one, two, cpu, oneCPU rates
 	allocs := 0.0
 	for b.Loop() {
-		for range rounds() {
+		for range turns {
 			settle(b, in)
-			used := cpuTime(b)
+			used := cpuUsed()
 			one.add(loops.one(), poolLen)
-			oneCPU.add(cpuTime(b)-used, poolLen)
+			oneCPU.add(cpuUsed()-used, poolLen)
 			two.add(loops.two(), poolLen)
 			m := measure(b, in, feed, durable, window)
 			ours.add(m.took, m.records)
@@ -82,9 +83,9 @@ func measure(b *testing.B, in *sumInstance, f feed, durable bool, window time.Du
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	begin, first, used := time.Now(), f.applied(), cpuTime(b)
+	begin, first, used := time.Now(), f.applied(), cpuUsed()
 	pause(b, window)
-	m.took, m.records, m.cpu = time.Since(begin), f.applied()-first, cpuTime(b)-used
+	m.took, m.records, m.cpu = time.Since(begin), f.applied()-first, cpuUsed()-used
 	runtime.ReadMemStats(&after)
 	m.allocs = after.Mallocs - before.Mallocs
 	return m

@@ -19,9 +19,9 @@ func settle(b *testing.B, in *sumInstance) {
 	runtime.GC()
 	const look = 50 * time.Millisecond
 	for range 100 {
-		before := cpuTime(b)
+		before := cpuUsed()
 		pause(b, look)
-		if cpuTime(b)-before < look/10 {
+		if cpuUsed()-before < look/10 {
 			return
 		}
 	}
