@@ -2,6 +2,8 @@ package actors
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -151,6 +153,10 @@ func (c *coordinator) append(ctx actor.Context, rec *backend.Record) {
 		}
 		o, winner, err := c.ledger.Append(bg, rec)
 		if bg.Err() != nil {
+			return
+		}
+		if errors.Is(err, backend.ErrInvalid) {
+			c.in.stop(fmt.Errorf("internal: %w", err))
 			return
 		}
 		if o == backend.Unknown {

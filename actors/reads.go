@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/sheaf-go/sheaf/backend"
@@ -129,6 +130,26 @@ func (in *Instance[K, E, S, R]) decode(key, value []byte) (k K, s S, err error) 
 // GetSealed returns the state of a key at the newest sealed epoch of the store: after Flush it holds everything sent
 // before. It costs a search of the newest record and a read of the key's vnode from the store.
 func (in *Instance[K, E, S, R]) GetSealed(ctx context.Context, k K) (s S, found bool, epoch vnode.Epoch, err error) {
+	for {
+		s, found, epoch, err = in.getSealed(ctx, k)
+		if !errors.Is(err, backend.ErrCollected) {
+			return s, found, epoch, err
+		}
+	}
+}
+
+// missed explains what is missing: [backend.ErrCollected] if the reader slept past a collection (I9).
+func (in *Instance[K, E, S, R]) missed(ctx context.Context, rec *backend.Record, err error) error {
+	var missing *backend.MissingError
+	if errors.As(err, &missing) {
+		if why := in.ledger.Absent(ctx, missing.Object, rec); errors.Is(why, backend.ErrCollected) {
+			return why
+		}
+	}
+	return err
+}
+
+func (in *Instance[K, E, S, R]) getSealed(ctx context.Context, k K) (s S, found bool, epoch vnode.Epoch, err error) {
 	rec, err := in.ledger.Newest(ctx, in.newest.Load().rec)
 	if err != nil {
 		return s, false, 0, fmt.Errorf("get sealed: %w", in.because(err))
@@ -149,7 +170,7 @@ func (in *Instance[K, E, S, R]) GetSealed(ctx context.Context, k K) (s S, found 
 		})
 	})
 	if err != nil {
-		return s, false, 0, fmt.Errorf("get sealed: %w", in.because(err))
+		return s, false, 0, fmt.Errorf("get sealed: %w", in.because(in.missed(ctx, rec, err)))
 	}
 	return s, found, rec.Epoch, nil
 }
@@ -178,6 +199,9 @@ func (in *Instance[K, E, S, R]) ScanAt(ctx context.Context, e vnode.Epoch, yield
 		}
 		return err
 	})
+	if err = in.missed(ctx, rec, err); errors.Is(err, backend.ErrCollected) {
+		return fmt.Errorf("scan epoch %d: %w", e, ErrNoEpoch)
+	}
 	if err != nil && err != errStop {
 		return fmt.Errorf("scan epoch %d: %w", e, in.because(err))
 	}

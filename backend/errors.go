@@ -11,6 +11,7 @@ var (
 	ErrExists   = errors.New("object exists already")
 	ErrUnknown  = errors.New("outcome unknown")
 	ErrFull     = errors.New("no space left in the store")
+	ErrInvalid  = errors.New("a record that cannot be written")
 	ErrClosed   = errors.New("store is closed")
 )
 
