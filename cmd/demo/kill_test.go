@@ -128,15 +128,17 @@ func (c *campaign) start(args ...string) *process {
 	}, args...)...)
 }
 
-// kill starts the job and kills it at a random moment: as a rule after a seal, now and then at any time, also while it
-// starts. False: it finished before.
+// kill starts the job and kills it at a random moment: as a rule after a seal and some rows, now and then at any time,
+// also while it starts. False: it finished before.
 func (c *campaign) kill() bool {
 	c.t.Helper()
-	p := c.start()
-	if c.done%7 != 3 && !p.until(func(e entry) bool { return e.Epoch > c.sealed.Epoch }) {
+	p, rows, within := c.start(), c.target(), c.epoch
+	if anytime := c.done%7 == 3; anytime {
+		within = 5 * c.epoch
+	} else if !p.until(func(e entry) bool { return e.Epoch > c.sealed.Epoch && e.Rows >= rows }) {
 		return c.ended(p)
 	}
-	if !p.pause(c.delay()) {
+	if !p.pause(time.Duration(rand.Float64() * float64(within))) {
 		return c.ended(p)
 	}
 	p.kill()
@@ -145,11 +147,10 @@ func (c *campaign) kill() bool {
 	return true
 }
 
-// delay is a random time that leaves rows for the kills to come.
-func (c *campaign) delay() time.Duration {
-	left := time.Duration(c.rows-c.sealed.Records) * time.Second / time.Duration(c.rate)
-	share := left/time.Duration(max(1, c.kills-c.done)+1) - 2*c.epoch
-	return time.Duration(rand.Float64() * float64(c.epoch+max(0, share)))
+// target is a random number of rows that leaves some for the kills to come.
+func (c *campaign) target() uint64 {
+	share := float64(c.rows-c.sealed.Records) / float64(max(1, c.kills-c.done)+1)
+	return c.sealed.Records + uint64(1.4*rand.Float64()*share)
 }
 
 // ended is false, after a check that the job ended well.
