@@ -151,12 +151,15 @@ func bubble(t *testing.T, test func(t *testing.T, s *store)) {
 const patience = 10 * time.Minute
 
 // eventually waits until something holds.
-func eventually(t *testing.T, what string, holds func() bool) {
+func eventually(t *testing.T, what string, holds func() bool, instead ...func() any) {
 	t.Helper()
 	poll := time.NewTicker(time.Millisecond)
 	defer poll.Stop()
 	for end := time.Now().Add(patience); !holds(); <-poll.C {
 		if time.Now().After(end) {
+			for _, have := range instead {
+				t.Logf("instead: %+v", have())
+			}
 			t.Fatalf("waited %v in vain: %s", patience, what)
 		}
 	}
@@ -237,7 +240,7 @@ func problem(t *testing.T, in *tallyInstance, doing string) error {
 // healthy waits until the status shows no problem.
 func healthy(t *testing.T, in *tallyInstance) {
 	t.Helper()
-	eventually(t, "no problems", func() bool { return len(in.Status().Problems) == 0 })
+	eventually(t, "no problems", func() bool { return len(in.Status().Problems) == 0 }, func() any { return in.Status().Problems })
 }
 
 // inbox is a sink that keeps what it is given.
