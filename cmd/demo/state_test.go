@@ -26,11 +26,11 @@ func makeState(t *testing.T, job string) made {
 	m := made{input: inputOf(t, 20_000), sources: 2}
 	m.state, m.out = filepath.Join(t.TempDir(), "state"), filepath.Join(t.TempDir(), "out")
 	got := call("run", "--input", m.input, "--state", m.state, "--out", m.out, "--sources", "2", "--job", job,
-		"--epoch", "20ms", "--rate", "100000", "--json").want(t, 0)
+		"--epoch", "20ms", "--rate", "40000", "--json").want(t, 0)
 	if err := json.Unmarshal([]byte(got.out), &m.last); err != nil {
 		t.Fatal(err)
 	}
-	if m.last.Epoch < 3 {
+	if m.last.Epoch < 2 {
 		t.Fatalf("epochs: got %d, want some", m.last.Epoch)
 	}
 	return m
@@ -89,7 +89,7 @@ func TestExportIsTheStateOfAnEpoch(t *testing.T) {
 	m := makeState(t, "routedays")
 	oracle := flightstest.NewRouteDaysOracle(load(t, m.input), m.sources, vnode.DefaultCapacity)
 	names, err := fs.Glob(os.DirFS(m.out), "epoch-*.json")
-	if err != nil || len(names) < 3 {
+	if err != nil || len(names) < 2 {
 		t.Fatalf("files: got %v, %v", names, err)
 	}
 	for _, name := range names {
