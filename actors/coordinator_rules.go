@@ -317,7 +317,7 @@ func (c *CoordinatorRules) Ask(r Request) []Effect {
 // Cut takes a source's cut. A source that names two is broken, and the attempt with it.
 func (c *CoordinatorRules) Cut(n CutNamed) []Effect {
 	a := c.attempt
-	if a == nil || n.Attempt != a.id || c.sealed {
+	if a == nil || n.Attempt != a.id || c.sealed || !c.attached(n.Source) {
 		return nil
 	}
 	if old, ok := a.cuts[n.Source]; ok && old.At != n.At {
@@ -326,6 +326,11 @@ func (c *CoordinatorRules) Cut(n CutNamed) []Effect {
 	}
 	a.cuts[n.Source] = n
 	return c.step()
+}
+
+// attached reports whether a source is of the assignment: one that has left it names no cut.
+func (c *CoordinatorRules) attached(source string) bool {
+	return slices.ContainsFunc(c.rec.Assignment.Sources, func(s vnode.SourceOwner) bool { return s.Source == source })
 }
 
 // Captured takes one instance's captures.

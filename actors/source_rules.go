@@ -220,15 +220,24 @@ func (s *SourceRules) Learn(w *vnode.View) {
 	}
 	old := s.view
 	s.view = w
-	if cut := s.Sealed(); s.at < cut {
-		s.at = cut // whoever lacks what is sealed is a life that is about to end
-		s.Advance(0)
-	}
+	s.skip(s.Sealed())
 	over := w.Assignment.Version != old.Assignment.Version || w.Term != old.Term
 	if over || uint64(w.Epoch) >= s.attempt.Number {
 		s.wanted, s.cutting = false, false
 		s.pending, s.counted = nil, nil
 	}
+}
+
+// skip goes on behind what is sealed: whoever lacks that is a life that is about to end.
+func (s *SourceRules) skip(cut uint64) {
+	if s.at >= cut {
+		return
+	}
+	s.at = cut
+	for v := range s.sent {
+		s.sent[v], s.acked[v] = max(s.sent[v], cut), max(s.acked[v], cut)
+	}
+	s.Advance(0)
 }
 
 // Unsealed reports whether the newest record lacks events that were read, or the end.
