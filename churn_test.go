@@ -62,7 +62,10 @@ func loadOf(t *testing.T, dir string) load {
 // TestChurnStaysFlat proves I8 for a state whose keys come and go: neither memory nor the store grows with what was
 // there, only with what is. Run it long with -churn 10m.
 func TestChurnStaysFlat(t *testing.T) {
-	const window = 20_000 // keys alive
+	window := uint64(1_000) // keys alive
+	if *churnFor > time.Minute {
+		window = 20_000
+	}
 	ctx, dir := t.Context(), t.TempDir()
 	in, err := sheaf.Open(ctx, sheaf.Config{State: backend.Local(dir), Epoch: 50 * time.Millisecond}, churned())
 	if err != nil {
@@ -79,7 +82,7 @@ func TestChurnStaysFlat(t *testing.T) {
 		if key >= window {
 			sendChurn(t, ctx, p, (key-window)<<1|1)
 		}
-		if key%2000 == 0 {
+		if key%(window/10) == 0 {
 			<-time.After(5 * time.Millisecond) // not the machine's speed but the number of epochs is what counts
 		}
 		if key > 4*window && time.Now().After(next) {
