@@ -33,8 +33,13 @@ func TestWrongCommandLinesSayWhatIsWrong(t *testing.T) {
 
 func TestHelpIsAnAnswer(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
-		{"help", "demo verify"}, {"-h", "demo verify"}, {"help run", "--sources number"}, {"run -h", "--sources number"},
-		{"inspect --help", "--json"}, {"help verify", "--state directory"}, {"help export", "--epoch N"},
+		{"help", "demo verify"},
+		{"-h", "demo verify"},
+		{"help run", "--sources number"},
+		{"run -h", "--sources number"},
+		{"inspect --help", "--json"},
+		{"help verify", "--state directory"},
+		{"help export", "--epoch N"},
 	} {
 		if got := call(strings.Fields(c.args)...).want(t, 0); !strings.Contains(got.out, c.want) || got.notes != "" {
 			t.Errorf("demo %s: got %q, notes %q, want %q in the output alone", c.args, got.out, got.notes, c.want)
