@@ -28,7 +28,7 @@ func mayImport() map[string][]string {
 		"actors":             {"vnode", "backend", "merger", "remote"},
 		".":                  {"vnode", "backend", "merger", "remote", "actors", "internal/storehook"},
 		"actors/bridge":      {"."},
-		"sheaftest":          {".", "backend", "internal/storehook"},
+		"sheaftest":          {".", "vnode", "backend", "internal/storehook"},
 		"internal/storehook": {"backend"},
 		"cmd":                {".", "vnode", "backend", "merger", "actors/bridge", "sheaftest"},
 		"bench":              {".", "vnode", "backend", "merger", "internal/storehook"},

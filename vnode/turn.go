@@ -9,6 +9,14 @@ type Turn struct {
 	deleted  bool
 }
 
+// NewTurn returns the turn of an event, for whoever calls an update outside a vnode.
+func NewTurn(v ID, origin string, position uint64, existed bool) *Turn {
+	return &Turn{vnode: v, origin: origin, position: position, existed: existed}
+}
+
+// Deleted reports whether the update deleted the key.
+func (t *Turn) Deleted() bool { return t.deleted }
+
 // Delete removes the key once the update has returned: its state goes, and the next capture holds a tombstone.
 func (t *Turn) Delete() { t.deleted = true }
 
