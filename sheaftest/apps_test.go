@@ -96,9 +96,17 @@ func good() shops {
 
 // sell draws a sale.
 func sell(r *rand.Rand) sale {
-	goods := []string{"apples", "bread", "cheese", "dates", "nothing", "closing", "bomb"}
+	goods := []string{"apples", "bread", "cheese", "dates"}[r.IntN(4)]
+	switch n := r.IntN(100); {
+	case n < 1:
+		goods = "bomb"
+	case n < 6:
+		goods = "nothing"
+	case n < 12:
+		goods = "closing"
+	}
 	return sale{
-		Shop: fmt.Sprint("shop ", r.IntN(5)), Goods: goods[min(r.IntN(30), 29)%len(goods)],
+		Shop: fmt.Sprint("shop ", r.IntN(5)), Goods: goods,
 		Amount: r.Int64N(100), Tags: slices.Repeat([]string{"tag"}, r.IntN(3)),
 	}
 }

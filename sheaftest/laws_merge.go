@@ -35,6 +35,8 @@ func (l *lawRun[K, E, S, R]) results(m *model[K, E, S, R]) error {
 		if err := l.shuffled(m, keys, want); err != nil {
 			return err
 		}
+	}
+	for range groupings {
 		if err := l.grouped(m, keys, chance, want); err != nil {
 			return err
 		}
