@@ -669,11 +669,14 @@ func play(t *testing.T, seeds uint64, f fault) (string, map[string]int) {
 	return "", sum
 }
 
-// seedsWanted is the number of seeds to play; SHEAF_SEEDS asks for more.
+// seedsWanted is the number of seeds to play, a twentieth with the race detector; SHEAF_SEEDS asks for more.
 func seedsWanted(t *testing.T) uint64 {
 	n, err := strconv.ParseUint(cmp.Or(os.Getenv("SHEAF_SEEDS"), "2000"), 10, 64)
 	if err != nil {
 		t.Fatalf("SHEAF_SEEDS: %v", err)
+	}
+	if raceEnabled {
+		n /= 20
 	}
 	return n
 }
