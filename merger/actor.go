@@ -83,6 +83,7 @@ func (a *Actor[R]) Receive(ctx actor.Context) {
 	case taken:
 		a.taken(ctx, m)
 	case retry:
+		a.rules.Failed()
 		a.carry(ctx, a.rules.Retry())
 	}
 }
@@ -99,10 +100,10 @@ func (a *Actor[R]) taken(ctx actor.Context, m taken) {
 	a.carry(ctx, a.rules.Taken(m.epoch))
 }
 
-// failed arranges another try, later each time.
+// failed arranges another try, later each time. Until then the order counts as being carried out, so that news does not
+// cut the pause short.
 func (a *Actor[R]) failed(ctx actor.Context, e vnode.Epoch, err error) {
 	a.inst.EmitFailed(e, err)
-	a.rules.Failed()
 	pause := min(20*time.Millisecond<<min(a.tries, 10), 5*time.Second)
 	a.tries++
 	root, self := ctx.ActorSystem().Root, ctx.Self()
