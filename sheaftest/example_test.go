@@ -27,17 +27,17 @@ func drawVisit(r *rand.Rand) visit {
 	return visit{Page: fmt.Sprint("page ", r.IntN(3)), Who: fmt.Sprint("visitor ", r.IntN(100))}
 }
 
-// Two tests of an app, which a program has beside its own.
-func Example() {
-	_ = func(t *testing.T) { // TestVisitsKeepTheLaws
-		sheaftest.Laws(t, visits(), drawVisit)
+// The two tests of an app that a program has beside its own.
+
+func TestVisitsKeepTheLaws(t *testing.T) {
+	sheaftest.Laws(t, visits(), drawVisit)
+}
+
+func TestVisitsSurviveCrashes(t *testing.T) {
+	var events []visit
+	chance := rand.New(rand.NewPCG(1, 2))
+	for range 500 {
+		events = append(events, drawVisit(chance))
 	}
-	_ = func(t *testing.T) { // TestVisitsSurviveCrashes
-		var events []visit
-		chance := rand.New(rand.NewPCG(1, 2))
-		for range 1000 {
-			events = append(events, drawVisit(chance))
-		}
-		sheaftest.Simulate(t, visits(), events)
-	}
+	sheaftest.Simulate(t, visits(), events, sheaftest.Runs(3))
 }
