@@ -84,6 +84,9 @@ func start[K Key, E, S, R any](ctx context.Context, cfg Config, app App[K, E, S,
 	if err != nil {
 		return nil, err
 	}
+	if err := ledger.CheckEnd(ctx, newest); err != nil {
+		return nil, err
+	}
 	limits := cfg.State.Cluster.Limits.WithDefaults()
 	in, err := actors.Start(ctx, actors.Config[K, E, S, R]{
 		App: vnode.App[K, E, S, R]{

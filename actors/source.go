@@ -185,7 +185,6 @@ func (s *source[K, E]) hear(m *toSource) {
 	switch {
 	case m.view != nil:
 		s.rules.Learn(m.view)
-		s.tellEnd()
 	case !m.attempt.IsZero():
 		s.rules.Open(m.attempt)
 		s.told = time.Time{}
@@ -202,14 +201,6 @@ func (s *source[K, E]) tellCut() {
 	if cut, ok := s.rules.Cut(); ok && time.Since(s.told) > repeatAfter {
 		s.told = time.Now()
 		s.in.tell(cut)
-	}
-}
-
-// tellEnd asks for an epoch that seals the end.
-func (s *source[K, E]) tellEnd() {
-	if s.rules.Ended() && !s.rules.Done() {
-		s.ended.Store(true)
-		s.in.tell(want{})
 	}
 }
 
@@ -332,7 +323,9 @@ func (s *source[K, E]) ending() {
 		s.reopenLater()
 	case s.ahead.end && !s.rules.Ended():
 		s.rules.End()
-		s.tellEnd()
+		s.ended.Store(true)
+		s.in.tell(want{}) // an epoch that seals the end, now: nothing follows that it could wait for
+		s.in.tell(demand{})
 	case s.ahead.failed:
 		s.reopenLater()
 	}

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -62,16 +63,22 @@ type Problem struct {
 
 // troubles keeps the problems of the moment. Each is logged when it begins and when it ends.
 type troubles struct {
+	ctx context.Context // the instance's: what fails after it is not told
 	log *zap.Logger
 	any atomic.Bool // there may be problems
 	mu  sync.Mutex  // guards now
 	now map[string]*Problem
 }
 
-func newTroubles(log *zap.Logger) *troubles { return &troubles{log: log, now: map[string]*Problem{}} }
+func newTroubles(ctx context.Context, log *zap.Logger) *troubles {
+	return &troubles{ctx: ctx, log: log, now: map[string]*Problem{}}
+}
 
 // failed notes that doing something failed and will be tried again.
 func (t *troubles) failed(doing string, err error) {
+	if t.ctx.Err() != nil {
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p := t.now[doing]
