@@ -56,7 +56,6 @@ func (r *readAhead[E]) read(ctx context.Context, from Source[E], at uint64) {
 			return
 		case c.events = <-r.free:
 		}
-		clear(c.events)
 		var n int
 		n, err = read(ctx, reader, c.events)
 		c.events, c.err = c.events[:n], err
