@@ -458,10 +458,12 @@ func (in *Instance[K, E, S, R]) FetchPartials(ctx context.Context, s *merger.Sea
 // recordOf finds the newest retained record that says that e is sealed.
 func (in *Instance[K, E, S, R]) recordOf(ctx context.Context, e vnode.Epoch) (*backend.Record, error) {
 	for r, err := range in.ledger.History(ctx, in.newest.Load().rec) {
-		if err != nil {
+		switch {
+		case errors.Is(err, backend.ErrCollected):
+			return nil, fmt.Errorf("epoch %d: %w", e, ErrNoEpoch) // the floor rose past it meanwhile
+		case err != nil:
 			return nil, fmt.Errorf("look for the record of epoch %d: %w", e, err)
-		}
-		if r.Epoch == e {
+		case r.Epoch == e:
 			return r, nil
 		}
 		if r.Epoch < e {
