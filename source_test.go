@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sheaf-go/sheaf"
+	"github.com/sheaf-go/sheaf/backend/backendtest"
 	"github.com/sheaf-go/sheaf/vnode"
 )
 
@@ -229,6 +230,27 @@ func TestWaitingSourceDoesNotHoldUpEpochs(t *testing.T) {
 		n, _, _, err := in.GetSealed(t.Context(), "key 0")
 		if err != nil || n != 13 {
 			t.Errorf("got %d, %v, want 10 events of the source and 3 of the producer", n, err)
+		}
+	})
+}
+
+// A caller that is gone when its attach is granted leaves no source behind that would hold up every epoch.
+func TestAbandonedAttachHoldsNothingUp(t *testing.T) {
+	bubble(t, func(t *testing.T, s *store) {
+		in := s.open(small(), tallies())
+		p := producer(t, in, "p")
+		stuck := s.faults.Add(backendtest.Rule{Op: backendtest.Create, Key: "ledger/*", Hold: true, Times: 1})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := in.Attach(ctx, "s", scripted(repeated(100)))
+		wantError(t, "attach", err, context.DeadlineExceeded)
+		stuck.Release()
+		send(t, p, event{Key: "a", Add: 1})
+		flush(t, p)
+		quiet(time.Second)
+		<-attach(t, in, "s", scripted(repeated(100)))
+		if got := sum(live(t, in)); got != 101 {
+			t.Errorf("got %d events, want 101", got)
 		}
 	})
 }
