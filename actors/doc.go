@@ -13,7 +13,7 @@
 //
 // # Actors
 //
-// An actor takes one message at a time, in order. Nothing that may wait runs in its turn.
+// An actor takes one message at a time, in order. Nothing that waits runs in its turn.
 //
 //	actor         owner       it alone touches                        what ends it
 //	supervisor    Instance    the spawning and restarting of vnodes   Instance.Abort, first; its vnodes with it
@@ -25,6 +25,9 @@
 //	coordinator   Instance    CoordinatorRules, its timer, the        Instance.Abort, last
 //	                          answers that it owes
 //
+// A panic of a vnode's app starts a new life of the vnode. A panic of another actor is a mistake of ours and ends the
+// instance, with an error that says so.
+//
 // # Goroutines
 //
 // Instance.Abort cancels the instance's context, stops the actors, and waits for every row but the last.
@@ -34,12 +37,13 @@
 //	compactLoop   Instance      the one fold under way                the instance's context
 //	collectLoop   Instance      the Collector                         the instance's context
 //	source.run    Attach        SourceRules, one buffer per vnode     its end is sealed, or the instance's context
+//	openProducer  Producer      one question to the coordinator       the answer, or the instance's context
 //	readAhead     source.run    the user's Reader                     its last chunk, or source.run cancels it
 //	append        coordinator   one try at one record                 its outcome; one at a time
 //	pack          checkpointer  the captures of one attempt           its put stands, or a higher attempt cancels it
 //	emit, fetch,  merger        one epoch's result; sinks are         it is done; one at a time
 //	and pause                   called here
-//	stop          coordinator   nothing: it calls Instance.Abort      Abort returns
+//	stop          an actor      nothing: it calls Instance.Abort      Abort returns
 //
 // Timers, which only send a message or take the producer's lock: the coordinator's (stopped with it) and one of each
 // plain producer, which sends half-full batches (stopped by Close, by a newer generation and by Abort).
