@@ -185,6 +185,28 @@ func TestMistakesOfTheAppAreErrors(t *testing.T) {
 	}
 }
 
+// TestAMergeThatFailsBetweenTriesOffersNothingAgain proves that the merger knows which sinks took an epoch though a
+// later try did not come as far as them.
+func TestAMergeThatFailsBetweenTriesOffersNothingAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		first, second, merges := newRecorder(nil), newRecorder(failing(1)), 0
+		r.app.Sinks = []merger.Sink[words]{first, second}
+		r.app.Merge = func(into *words, from words) {
+			if merges++; merges == 3 { // of two vnodes: the second try
+				panic("ouch")
+			}
+			appendWords(into, from)
+		}
+		r.start()
+		r.seal(1)
+		r.after(time.Second)
+		wantOffers(t, "the sink that took it", first, 1)
+		wantOffers(t, "the sink that failed", second, 1, 1)
+		r.wantTold("1: sink 1: down", "1: merge panicked: ouch", "1: <nil>")
+		r.wantEmitted(1)
+	})
+}
+
 // TestMergesInAscendingOrderOfVnodes proves that a result does not depend on who sent what when.
 func TestMergesInAscendingOrderOfVnodes(t *testing.T) {
 	s := sealed(attempt(1, 7), 5)

@@ -177,11 +177,14 @@ func TestRepeatedPartialsChangeNothing(t *testing.T) {
 }
 
 func TestAPartialOfNoBytesCounts(t *testing.T) {
-	s := sealed(attempt(1, 1), 1)
+	s := sealed(attempt(1, 1), 2)
+	first, second := merger.Partial{Vnode: 0, Slice: s.Tips[0]}, merger.Partial{Vnode: 1, Slice: s.Tips[1]}
 	m := merger.NewRules(0)
-	m.Partials(s.Attempt, []merger.Partial{{Vnode: 0, Slice: s.Tips[0]}})
-	if o := m.Learn(s); textOf(o) != "emit 1" || len(o.Parts) != 1 || len(o.Parts[0]) != 0 {
-		t.Errorf("an empty partial of the sealed slice: got %q with %q, want it emitted with one empty partial", textOf(o), o.Parts)
+	m.Partials(s.Attempt, []merger.Partial{first, first})
+	want(t, "the empty partial of one vnode of two, twice", m.Learn(s), "fetch 1")
+	o := m.Fetched(s, []merger.Partial{second})
+	if textOf(o) != "emit 1" || len(o.Parts) != 2 || len(o.Parts[0])+len(o.Parts[1]) != 0 {
+		t.Errorf("an empty partial of each of two vnodes: got %q with %q, want \"emit 1\" with two empty partials", textOf(o), o.Parts)
 	}
 }
 

@@ -96,6 +96,19 @@ func TestObjectSinkWritesNothingThatDoesNotEncode(t *testing.T) {
 	}
 }
 
+func TestObjectSinkReportsWhatItCouldNotWrite(t *testing.T) {
+	b := newBucket(t)
+	ctx, end := context.WithCancel(t.Context())
+	end()
+	err := merger.NewObjectSink[int](b, nil, nil).Emit(ctx, merger.Result[int]{Epoch: 7, Encoded: []byte("one")})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("write under a context that ended: got error %v, want %v", err, context.Canceled)
+	}
+	if got := objects(t, b); len(got) != 0 {
+		t.Errorf("write under a context that ended: got objects %q, want none", got)
+	}
+}
+
 func TestObjectSinkReportsAStoreThatIsGone(t *testing.T) {
 	b := memblob.OpenBucket(nil)
 	if err := b.Close(); err != nil {
