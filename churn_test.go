@@ -78,9 +78,9 @@ func TestChurnStaysFlat(t *testing.T) {
 	var loads []load
 	begin, next := time.Now(), time.Now()
 	for key := uint64(0); time.Since(begin) < *churnFor; key++ {
-		sendChurn(t, ctx, p, key<<1)
+		sendChurn(ctx, t, p, key<<1)
 		if key >= window {
-			sendChurn(t, ctx, p, (key-window)<<1|1)
+			sendChurn(ctx, t, p, (key-window)<<1|1)
 		}
 		if key%(window/10) == 0 {
 			<-time.After(5 * time.Millisecond) // not the machine's speed but the number of epochs is what counts
@@ -104,7 +104,7 @@ func TestChurnStaysFlat(t *testing.T) {
 	}
 }
 
-func sendChurn(t *testing.T, ctx context.Context, p *sheaf.Producer[uint64, uint64], e uint64) {
+func sendChurn(ctx context.Context, t *testing.T, p *sheaf.Producer[uint64, uint64], e uint64) {
 	t.Helper()
 	if _, err := p.Send(ctx, e); err != nil {
 		t.Fatal(err)

@@ -230,7 +230,8 @@ func TestFailingStoreIsVisibleAndHeals(t *testing.T) {
 				send(t, p, event{Key: "a", Add: 1})
 				quiet(patience / 10)
 				if c.doing != "" {
-					if err := problem(t, in, c.doing); c.rule.Err != nil {
+					err := problem(t, in, c.doing)
+					if c.rule.Err != nil {
 						wantError(t, "the problem", err, c.rule.Err)
 					}
 					s.faults.Remove(fault)

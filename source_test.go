@@ -105,16 +105,14 @@ func TestResultsHoldExactlyTheirCutsAcrossCrashes(t *testing.T) {
 		const n = 5000
 		source := &script{events: repeated(n), chunk: 50, every: 10 * time.Millisecond}
 		sink := &inbox{}
-		done := make(<-chan struct{})
 		for range 5 {
 			in := s.open(small(), tallies(), sink)
-			done = attach(t, in, "s", source)
+			attach(t, in, "s", source)
 			quiet(150 * time.Millisecond)
 			s.crash(in)
 		}
 		in := s.open(small(), tallies(), sink)
-		done = attach(t, in, "s", source)
-		<-done
+		<-attach(t, in, "s", source)
 		closeAll(t, in)
 		var epoch sheaf.Epoch
 		var cut uint64

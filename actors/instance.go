@@ -88,7 +88,8 @@ func Start[K vnode.Key, E, S, R any](ctx context.Context, cfg Config[K, E, S, R]
 		cfg: cfg, self: vnode.Member{Instance: cfg.Instance, Incarnation: id}, ledger: ledger,
 		done: make(chan struct{}), restores: newInbox[vnode.ID](),
 		sealedAt: make(chan struct{}, 1), floorAt: make(chan struct{}, 1), results: newResults[R](),
-		sources: map[string]*source[K, E]{}, producers: map[string]*Producer[K, E]{}, ends: map[string]func(error){}, opening: map[string]chan struct{}{}, news: make(chan struct{}),
+		sources: map[string]*source[K, E]{}, producers: map[string]*Producer[K, E]{},
+		ends: map[string]func(error){}, opening: map[string]chan struct{}{}, news: make(chan struct{}),
 	}
 	in.ctx, in.cancel = context.WithCancelCause(context.Background())
 	in.problems = newTroubles(in.ctx, cfg.Log)

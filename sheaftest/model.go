@@ -62,7 +62,7 @@ func (m *model[K, E, S, R]) apply(origin string, position uint64, e E) (err erro
 		}
 	}
 	turn := vnode.NewTurn(vnode.Of(m.hash(k), m.capacity), origin, position, existed)
-	said, panicked := m.update(turn, state, e)
+	panicked, said := m.update(turn, state, e)
 	switch {
 	case panicked:
 		return m.reject(k, existed, before, said)
@@ -120,13 +120,13 @@ func (m *model[K, E, S, R]) keyOf(e E) (k K, err error) {
 	return k, err
 }
 
-func (m *model[K, E, S, R]) update(turn *sheaf.Turn, s *S, e E) (err error, panicked bool) {
+func (m *model[K, E, S, R]) update(turn *sheaf.Turn, s *S, e E) (panicked bool, err error) {
 	defer func() {
 		if x := recover(); x != nil {
-			err, panicked = fmt.Errorf("panicked: %v", x), true
+			panicked, err = true, fmt.Errorf("panicked: %v", x)
 		}
 	}()
-	return m.Update(turn, s, e), false
+	return false, m.Update(turn, s, e)
 }
 
 // live are the keys that have a state, in the order in which they came.

@@ -1,6 +1,7 @@
 package sheaftest
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -119,8 +120,8 @@ func split[K sheaf.Key, E, S, R any](a subject[K, E, S, R], events []E) map[stri
 }
 
 func (w *world[K, E, S, R]) report(err error) error {
-	e, ok := err.(*LawError)
-	if !ok {
+	var e *LawError
+	if !errors.As(err, &e) {
 		e = &LawError{Law: "events are applied, sealed and emitted", Detail: err.Error()}
 	}
 	e.Seed = w.seed
