@@ -185,6 +185,7 @@ func (s *source[K, E]) hear(m *toSource) {
 	switch {
 	case m.view != nil:
 		s.rules.Learn(m.view)
+		s.tellEnd()
 	case !m.attempt.IsZero():
 		s.rules.Open(m.attempt)
 		s.told = time.Time{}
@@ -201,6 +202,16 @@ func (s *source[K, E]) tellCut() {
 	if cut, ok := s.rules.Cut(); ok && time.Since(s.told) > repeatAfter {
 		s.told = time.Now()
 		s.in.tell(cut)
+	}
+}
+
+// tellEnd asks for an epoch that seals the end, now: nothing follows that it could wait for. It is said again after
+// every record: a coordinator whose attempt is open hears no wishes.
+func (s *source[K, E]) tellEnd() {
+	if s.rules.Ended() && !s.rules.Done() {
+		s.ended.Store(true)
+		s.in.tell(want{})
+		s.in.tell(demand{})
 	}
 }
 
@@ -323,9 +334,7 @@ func (s *source[K, E]) ending() {
 		s.reopenLater()
 	case s.ahead.end && !s.rules.Ended():
 		s.rules.End()
-		s.ended.Store(true)
-		s.in.tell(want{}) // an epoch that seals the end, now: nothing follows that it could wait for
-		s.in.tell(demand{})
+		s.tellEnd()
 	case s.ahead.failed:
 		s.reopenLater()
 	}
