@@ -68,7 +68,7 @@ func TestCloseSealsAndEmits(t *testing.T) {
 		if got := sum(live(t, in)); got != r.Value.Sum {
 			t.Errorf("after a restart: got %d, want %d: nothing was taken that is not emitted", got, r.Value.Sum)
 		}
-		<-attach(t, in, "s", source)
+		ended(t, in, attach(t, in, "s", source))
 		if got := sum(live(t, in)); got != n+7 {
 			t.Errorf("at the end: got %d, want %d", got, n+7)
 		}

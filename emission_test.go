@@ -160,7 +160,7 @@ func TestAtReadsRetainedEpochs(t *testing.T) {
 func TestScanStopsWhereItsReaderDoes(t *testing.T) {
 	bubble(t, func(t *testing.T, s *store) {
 		in := s.open(small(), tallies())
-		<-attach(t, in, "s", scripted(repeated(100)))
+		ended(t, in, attach(t, in, "s", scripted(repeated(100))))
 		for what, scan := range map[string]*sheaf.Scan[string, int64]{
 			"live": in.Scan(t.Context()), "sealed": in.At(t.Context(), in.Status().Epoch),
 		} {

@@ -85,12 +85,22 @@ func attach(t *testing.T, in *tallyInstance, name string, s sheaf.Source[event])
 	return done
 }
 
+// ended waits until the end of a source is sealed.
+func ended(t *testing.T, in *tallyInstance, done <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-done:
+	case <-time.After(patience):
+		t.Fatalf("the end of the source is not sealed after %v: %+v", patience, in.Status())
+	}
+}
+
 func TestSourceIsAppliedSealedAndEmitted(t *testing.T) {
 	bubble(t, func(t *testing.T, s *store) {
 		sink := &inbox{}
 		in := s.open(small(), tallies(), sink)
 		const n = 100_000
-		<-attach(t, in, "numbers", scripted(repeated(n)))
+		ended(t, in, attach(t, in, "numbers", scripted(repeated(n))))
 		closeAll(t, in)
 		r := sink.last(t)
 		if want := (total{Keys: 10, Sum: n}); r.Value != want || r.Cuts["numbers"] != n {
@@ -112,7 +122,7 @@ func TestResultsHoldExactlyTheirCutsAcrossCrashes(t *testing.T) {
 			s.crash(in)
 		}
 		in := s.open(small(), tallies(), sink)
-		<-attach(t, in, "s", source)
+		ended(t, in, attach(t, in, "s", source))
 		closeAll(t, in)
 		var epoch sheaf.Epoch
 		var cut uint64
@@ -131,7 +141,7 @@ func TestResultsHoldExactlyTheirCutsAcrossCrashes(t *testing.T) {
 func TestEndedSourceStaysEnded(t *testing.T) {
 	bubble(t, func(t *testing.T, s *store) {
 		in := s.open(small(), tallies())
-		<-attach(t, in, "s", scripted(repeated(100)))
+		ended(t, in, attach(t, in, "s", scripted(repeated(100))))
 		closeAll(t, in)
 		in = s.open(small(), tallies())
 		<-attach(t, in, "s", scripted(repeated(200))) // 100 more than it ended with
@@ -185,7 +195,7 @@ func TestReaderIsOpenedAgainAfterAnError(t *testing.T) {
 			t.Errorf("got %v, want the reader's error", err)
 		}
 		broken.Store(false)
-		<-done
+		ended(t, in, done)
 		wantTallies(t, "every event once", live(t, in), tenEach(100))
 		healthy(t, in)
 	})
@@ -200,7 +210,7 @@ func TestUnusableKeysOfASourceAreRejectedAndCounted(t *testing.T) {
 		app := tallies()
 		app.DeadLetter = dead.take
 		in := s.open(small(), app)
-		<-attach(t, in, "s", scripted(events))
+		ended(t, in, attach(t, in, "s", scripted(events)))
 		if got := dead.got(); !slices.Equal(got, []string{"s/500", "s/800"}) {
 			t.Errorf("got dead letters %v, want s/500 and s/800", got)
 		}
@@ -246,7 +256,7 @@ func TestAbandonedAttachHoldsNothingUp(t *testing.T) {
 		send(t, p, event{Key: "a", Add: 1})
 		flush(t, p)
 		quiet(time.Second)
-		<-attach(t, in, "s", scripted(repeated(100)))
+		ended(t, in, attach(t, in, "s", scripted(repeated(100))))
 		if got := sum(live(t, in)); got != 101 {
 			t.Errorf("got %d events, want 101", got)
 		}

@@ -118,7 +118,7 @@ func TestPanicRestartsTheVnodeAndReplays(t *testing.T) {
 				quiet(5e6)
 			}
 		}
-		<-done
+		ended(t, in, done)
 		flush(t, in)
 		wantTallies(t, "every event once", live(t, in), tenEach(3*n/10))
 		if got := in.Status(); got.Panics != uint64(panics.Load()) || got.Panics != 12 || got.Rejected != 0 {
@@ -144,7 +144,7 @@ func TestEventThatAlwaysPanicsIsGivenUp(t *testing.T) {
 				in := s.open(small(), app)
 				events := repeated(200)
 				events[49].Do, events[149].Do = explode, explode
-				<-attach(t, in, "s", scripted(events))
+				ended(t, in, attach(t, in, "s", scripted(events)))
 				p := producer(t, in, "p")
 				send(t, p, event{Key: "key 0", Add: 1}, event{Key: "key 0", Do: explode}, event{Key: "key 0", Add: 1})
 				flush(t, p)

@@ -94,7 +94,7 @@ func (l *life[K, E, S, R]) crash() {
 	l.faults.Crash()
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
-	_ = l.in.Close(ended)
+	_ = l.in.Close(ended) // it says that not everything is sealed: that is what a crash is
 	if l.source != nil {
 		<-l.pushed
 	}
