@@ -36,6 +36,7 @@
 //	restoreLoop   Instance      the queue of vnodes without a slice   the instance's context
 //	compactLoop   Instance      the one fold under way                the instance's context
 //	collectLoop   Instance      the Collector                         the instance's context
+//	runner, 64    runners       the turn of one vnode at a time       Instance.Abort, once the vnodes have stopped
 //	source.run    Attach        SourceRules, one buffer per vnode     its end is sealed, or the instance's context
 //	openProducer  Producer      one question to the coordinator       the answer, or the instance's context
 //	readAhead     source.run    the user's Reader                     its last chunk, or source.run cancels it

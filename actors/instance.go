@@ -23,10 +23,11 @@ import (
 
 // Instance runs an app on a store: it owns the actors and goroutines of one process (see the table in doc.go).
 type Instance[K vnode.Key, E, S, R any] struct {
-	cfg    Config[K, E, S, R]
-	self   vnode.Member
-	ledger *backend.Ledger
-	system *actor.ActorSystem
+	cfg     Config[K, E, S, R]
+	self    vnode.Member
+	ledger  *backend.Ledger
+	system  *actor.ActorSystem
+	runners *runners // of the vnodes
 
 	vnodes       []*actor.PID
 	supervisor   *actor.PID
@@ -191,6 +192,7 @@ func quiet(log *zap.Logger) *slog.Logger {
 }
 
 func (in *Instance[K, E, S, R]) spawnVnodes() {
+	in.runners = newRunners(in.cfg.Identity.Capacity)
 	in.vnodes = make([]*actor.PID, in.cfg.Identity.Capacity)
 	in.living = make([]atomic.Bool, len(in.vnodes))
 	ready := make(chan struct{})
@@ -202,7 +204,7 @@ func (in *Instance[K, E, S, R]) spawnVnodes() {
 			poison := &vnode.Poison{Tries: in.cfg.Tries}
 			in.vnodes[v] = ctx.Spawn(actor.PropsFromProducer(func() actor.Actor {
 				return vnode.NewActor(vnode.ID(v), &in.cfg.App, in, poison)
-			}))
+			}, actor.WithDispatcher(in.runners)))
 		}
 		close(ready)
 	}, actor.WithSupervisor(restart{})))
@@ -567,6 +569,7 @@ func (in *Instance[K, E, S, R]) Abort(why error) {
 			end(why)
 		}
 		in.stopActors()
+		in.runners.end()
 		in.over.Lock()
 		in.ended = true
 		in.over.Unlock()
