@@ -96,7 +96,7 @@ func (l *life[K, E, S, R]) crash() {
 	cancel()
 	_ = l.in.Close(ended) // it says that not everything is sealed: that is what a crash is
 	if l.source != nil {
-		_ = <-l.pushed // why it ended: the crash
+		<-l.pushed //nolint:errcheck // it ended because of the crash
 	}
 }
 
