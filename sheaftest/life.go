@@ -54,8 +54,7 @@ func (w *world[K, E, S, R]) open(ctx context.Context, store backend.Objects, cra
 		return nil, err
 	}
 	if err := l.attach(ctx); err != nil {
-		l.crash()
-		return nil, err
+		return nil, errors.Join(err, l.crash())
 	}
 	l.fail()
 	return l, nil
@@ -89,15 +88,20 @@ func (l *life[K, E, S, R]) fail() {
 	}
 }
 
-// crash ends the instance at once: no request of it reaches the store any more.
-func (l *life[K, E, S, R]) crash() {
+// crash ends the instance at once: no request of it reaches the store any more. Its error is one of the resumable
+// producer, other than that it was closed.
+func (l *life[K, E, S, R]) crash() error {
 	l.faults.Crash()
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = l.in.Close(ended) // it says that not everything is sealed: that is what a crash is
-	if l.source != nil {
-		<-l.pushed //nolint:errcheck // it ended because of the crash
+	if l.source == nil {
+		return nil
 	}
+	if err := <-l.pushed; !errors.Is(err, sheaf.ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 // finish waits until every event is sealed, and closes. It returns the live state of every key.
@@ -107,8 +111,7 @@ func (l *life[K, E, S, R]) finish(ctx context.Context) (map[K]string, error) {
 	got, err := l.settle(ctx)
 	if err != nil {
 		err = fmt.Errorf("%w; the instance: %+v", err, l.in.Status())
-		l.crash()
-		return nil, err
+		return nil, errors.Join(err, l.crash())
 	}
 	if err := l.in.Close(ctx); err != nil {
 		return nil, fmt.Errorf("close: %w", err)
@@ -155,6 +158,6 @@ func (w *world[K, E, S, R]) reopened(ctx context.Context, store backend.Objects)
 	if l.in, err = sheaf.Open(ctx, sheaf.Config{State: backend.Config{VnodeCapacity: simCapacity}}, w.App); err != nil {
 		return nil, err
 	}
-	defer l.crash()
-	return l.states(ctx)
+	got, err := l.states(ctx)
+	return got, errors.Join(err, l.crash())
 }

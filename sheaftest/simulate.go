@@ -141,9 +141,12 @@ func (w *world[K, E, S, R]) run(t *testing.T) error {
 			return err
 		}
 		<-time.After(time.Duration(w.chance.IntN(200)) * time.Millisecond)
-		l.crash()
+		err = l.crash()
 		w.did.crashes++
 		w.count(l)
+		if err != nil {
+			return err
+		}
 	}
 	l, err := w.open(t.Context(), store, crasher)
 	if err != nil {
