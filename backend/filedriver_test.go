@@ -139,7 +139,7 @@ func TestKeysMapToFilesAndBack(t *testing.T) {
 }
 
 func FuzzKeysMapToFilesAndBack(f *testing.F) {
-	for _, name := range []string{"a", "%", "%2E", "%2e", ".x", "a.", "%%", "CON", "%41", "%FF"} {
+	for _, name := range []string{"a", "%", "%2E", "%2e", ".x", "a.", "%%", "CON", "%41", "%FF", "/", "%2F"} {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {

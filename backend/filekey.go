@@ -83,5 +83,5 @@ func keySegment(name string) (string, bool) {
 		i += 2
 	}
 	s := b.String()
-	return s, utf8.ValidString(s) && escapeSegment(s) == name
+	return s, utf8.ValidString(s) && !strings.Contains(s, "/") && escapeSegment(s) == name
 }
