@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 
 	"github.com/google/uuid"
@@ -276,15 +277,22 @@ func foldDeltas(list [][]byte, base bool) (delta []byte, entries int, err error)
 	return delta, entries, err
 }
 
+// yieldEvery is how many entries are folded until others may run: a vnode that waits for a processor waits for some ten
+// microseconds, not for the ten milliseconds after which the runtime would step in.
+const yieldEvery = 256
+
 // newestEntries calls yield for the newest entry of each key, tombstones too.
 func newestEntries(list [][]byte, yield func(vnode.Entry)) error {
-	seen := map[string]struct{}{}
+	seen, n := map[string]struct{}{}, 0
 	for i, rest := range slices.Backward(list) {
 		for len(rest) > 0 {
 			var e vnode.Entry
 			var err error
 			if e, rest, err = vnode.NextEntry(rest); err != nil {
 				return err
+			}
+			if n++; n%yieldEvery == 0 {
+				runtime.Gosched()
 			}
 			if _, newer := seen[string(e.Key)]; newer {
 				continue

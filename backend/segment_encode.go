@@ -41,6 +41,7 @@ func EncodeSegment(meta SegmentMeta, captures []Capture) (Segment, error) {
 		if i > 0 && captures[i-1].Vnode == c.Vnode {
 			problems = append(problems, fmt.Errorf("vnode %d is captured twice", c.Vnode))
 		}
+		runtime.Gosched() // vnodes go first: nobody waits for this but the seal
 		problems = append(problems, checkCapture(meta, c), b.add(c, vnode.Epoch(c.Base.Attempt.Number)))
 	}
 	if err := errors.Join(problems...); err != nil {
@@ -255,6 +256,7 @@ func (w *frameWriter) compress(raw []byte) {
 	w.stored = append(w.stored, stored)
 	w.open, w.count = nil, 0
 	w.busy.Go(func() {
+		runtime.Gosched()
 		buffers.stored = w.zstd.EncodeAll(raw, buffers.stored[:0])
 		stored.data = bytes.Clone(buffers.stored)
 		stored.digest = sha256.Sum256(stored.data)
