@@ -34,7 +34,7 @@ type App[K vnode.Key, E, S, R any] struct {
 	ResultCodec Codec[R]
 
 	// DeadLetter is given every rejected event, in the turn of its vnode: it must return soon and not wait for the
-	// instance. It may be given an event again after a crash. Nil: rejected events are logged.
+	// instance. It may be given an event again after a crash or a restart of the vnode. Nil: rejected events are logged.
 	DeadLetter func(Rejected[E])
 	// Tries is how often an event that panics is applied; default 3.
 	Tries int

@@ -113,7 +113,7 @@ type Effect struct {
 	Append  *backend.Record // create it, then call Outcome
 	Publish *backend.Record // it stands: tell vnodes, sources, producers and the merger
 	Sealed  bool            // with Publish: it seals an epoch
-	Open    *vnode.Attempt  // tell vnodes and sources, with the newest record, and again until it is over
+	Open    *vnode.Attempt  // tell vnodes and sources, behind the newest record
 	Answer  *Answer
 	Aborted error // an attempt did not fill in time: what it lacks
 	Stop    error // this incarnation is over

@@ -7,7 +7,8 @@ import (
 )
 
 const (
-	// maxRunners is how many vnodes are in their turns at once: many more than processors, in case some wait.
+	// maxRunners is how many vnodes are in their turns at once: many more than processors, in case some wait. If the
+	// app's functions block in as many vnodes at once, the others wait for them.
 	maxRunners = 64
 	// throughput is how many messages a vnode takes before it lets others run.
 	throughput = 300

@@ -20,8 +20,8 @@ type App[K Key, E, S, R any] struct {
 	MaxPartial int
 }
 
-// Instance is what a vnode asks of the process that it lives in. Every method returns at once and may be called from
-// any vnode's turn.
+// Instance is what a vnode asks of the process that it lives in. Every method may be called from any vnode's turn
+// and returns at once, but Rejected, which calls the user's hook.
 type Instance[K Key, E, S any] interface {
 	// Restore reads v's newest sealed slice; a *Restored comes back as a message.
 	Restore(v ID)
