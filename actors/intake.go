@@ -110,15 +110,12 @@ func (in *Instance[K, E, S, R]) reserve(s *source[K, E]) error {
 func (in *Instance[K, E, S, R]) newSource(name string, from Source[E], pushed pushed) *source[K, E] {
 	s := &source[K, E]{
 		name: name, from: from, pushed: pushed, target: in.target(), batch: batchLen(len(in.vnodes)),
-		inbox: newInbox[toSource](), free: make(chan *vnode.Batch[E], 2*len(in.vnodes)), done: make(chan struct{}),
-		buffers: make([]*vnode.Batch[E], len(in.vnodes)), heard: time.Now(),
+		inbox: newInbox[toSource](), free: freeList[vnode.Batch[E]]{most: 2 * len(in.vnodes)}, done: make(chan struct{}),
+		buffers: make([]vnode.Run[E], len(in.vnodes)), heard: time.Now(),
 		checks: in.cfg.App.Keys.ID() == "string", credit: min(in.cfg.Limits.InFlight, maxInFlight),
 	}
 	if n := uint64(len(in.vnodes)); n&(n-1) == 0 {
 		s.mask = n - 1
-	}
-	for v := range s.buffers {
-		s.buffers[v] = &vnode.Batch[E]{}
 	}
 	return s
 }

@@ -17,8 +17,11 @@ var (
 	ErrFenced = errors.New("the producer's name was opened again: a newer generation is in force")
 )
 
-// linger is how long an event waits for others before it is sent.
-const linger = 2 * time.Millisecond
+// linger is how long an event waits for others before it is sent, and longest how long it does so while others come.
+const (
+	linger  = 2 * time.Millisecond
+	longest = 10 * time.Millisecond
+)
 
 // Producer is a plain producer: it counts its own events and keeps them until they are sealed. It may be used by many
 // goroutines at once; events of one goroutine keep their order per key.
@@ -34,10 +37,12 @@ type Producer[K vnode.Key, E any] struct {
 	buffered int           // events in buffers
 	unsealed int64         // bytes of events that are not sealed
 	inFlight int64         // bytes sent and not finished
-	free     []*history[E] // to be used again
+	free     sync.Pool     // of *history[E], empty
 	news     chan struct{} // closed and replaced when something was freed
 	linger   *time.Timer
 	waiting  bool      // linger runs
+	since    time.Time // when it was first set
+	seen     uint64    // position when it was set
 	waiters  int       // on news
 	heard    time.Time // an answer
 	asked    uint64    // for an epoch, at this position / halfEvery
@@ -58,9 +63,6 @@ func (h *history[E]) Finish(*vnode.Batch[E]) { h.owner.finished(h) }
 
 // halfEvery is how many events lie between two demands of a producer whose history is half full.
 const halfEvery = 1 << 14
-
-// maxFree is how many empty histories are kept for use again.
-const maxFree = 256
 
 func newProducer[K vnode.Key, E any](name string, generation uint64, to target[K, E]) *Producer[K, E] {
 	p := &Producer[K, E]{
@@ -140,28 +142,37 @@ func (p *Producer[K, E]) admit(ctx context.Context) error {
 
 // put buffers an event and sends the buffer if it is full.
 func (p *Producer[K, E]) put(v vnode.ID, e E, hash uint64) uint64 {
-	if b := &p.buffers[v].batch; len(b.Events) > 0 && p.rules.At()+1-b.Base > vnode.MaxOffset {
+	if b := &p.buffers[v].batch; len(b.Items) > 0 && p.rules.At()+1-b.Base > vnode.MaxOffset {
 		p.flush(v)
 	}
 	b, at := &p.buffers[v].batch, p.rules.Count()
-	if len(b.Events) == 0 {
+	if len(b.Items) == 0 {
 		b.Base = at - 1
 	}
 	b.Append(e, hash, at)
 	p.buffered++
 	p.unsealed += bytesOf[E](1)
-	if len(b.Events) >= p.batch {
+	if len(b.Items) >= p.batch {
 		p.flush(v)
 	} else if !p.waiting {
-		p.waiting = true
-		p.linger.Reset(linger)
+		p.lingerOn(time.Now())
 	}
 	return at
 }
 
+func (p *Producer[K, E]) lingerOn(since time.Time) {
+	p.waiting, p.since, p.seen = true, since, p.rules.At()
+	p.linger.Reset(linger)
+}
+
+// lingered sends what is buffered, unless more came meanwhile: then batches may fill first, for a while.
 func (p *Producer[K, E]) lingered() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.err == nil && p.rules.At() != p.seen && time.Since(p.since) < longest {
+		p.lingerOn(p.since)
+		return
+	}
 	p.waiting = false
 	p.flushAll()
 }
@@ -171,7 +182,7 @@ func (p *Producer[K, E]) flushAll() {
 		return
 	}
 	for v := range p.buffers {
-		if len(p.buffers[v].batch.Events) > 0 {
+		if len(p.buffers[v].batch.Items) > 0 {
 			p.flush(vnode.ID(v))
 		}
 	}
@@ -180,7 +191,7 @@ func (p *Producer[K, E]) flushAll() {
 // flush sends v's buffer and keeps it.
 func (p *Producer[K, E]) flush(v vnode.ID) {
 	h := p.buffers[v]
-	p.buffered -= len(h.batch.Events)
+	p.buffered -= len(h.batch.Items)
 	s := p.rules.Flush(v, h)
 	p.buffers[v] = p.fresh()
 	h.batch.Header, h.batch.Vnode, h.batch.Owner = s.Header, v, h
@@ -188,9 +199,7 @@ func (p *Producer[K, E]) flush(v vnode.ID) {
 }
 
 func (p *Producer[K, E]) fresh() *history[E] {
-	if n := len(p.free); n > 0 {
-		h := p.free[n-1]
-		p.free = p.free[:n-1]
+	if h, ok := p.free.Get().(*history[E]); ok {
 		return h
 	}
 	return &history[E]{owner: p}
@@ -198,7 +207,7 @@ func (p *Producer[K, E]) fresh() *history[E] {
 
 func (p *Producer[K, E]) sendBatch(v vnode.ID, h *history[E], b *vnode.Batch[E]) {
 	h.flights++
-	p.inFlight += bytesOf[E](len(b.Events))
+	p.inFlight += bytesOf[E](len(b.Items))
 	p.root.Send(p.vnodes[v], b)
 }
 
@@ -208,7 +217,7 @@ func (p *Producer[K, E]) sendAgain(s Sending[*history[E]]) {
 	if h == nil {
 		h = &history[E]{owner: p, sealed: true}
 	}
-	b := &vnode.Batch[E]{Header: s.Header, Vnode: s.Vnode, Owner: h, Base: h.batch.Base, Events: h.batch.Events, Slots: h.batch.Slots}
+	b := &vnode.Batch[E]{Header: s.Header, Vnode: s.Vnode, Owner: h, Run: h.batch.Run}
 	p.sendBatch(s.Vnode, h, b)
 }
 
@@ -216,7 +225,7 @@ func (p *Producer[K, E]) sendAgain(s Sending[*history[E]]) {
 func (p *Producer[K, E]) finished(h *history[E]) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.inFlight -= bytesOf[E](len(h.batch.Events))
+	p.inFlight -= bytesOf[E](len(h.batch.Items))
 	h.flights--
 	p.recycle(h)
 	p.tellNews()
@@ -240,9 +249,7 @@ func (p *Producer[K, E]) recycle(h *history[E]) {
 	}
 	h.batch.Reset()
 	h.sealed = false
-	if len(p.free) < maxFree {
-		p.free = append(p.free, h)
-	}
+	p.free.Put(h)
 }
 
 func (p *Producer[K, E]) tellNews() {
@@ -259,7 +266,7 @@ func (p *Producer[K, E]) answer(r vnode.Reply) {
 	defer p.mu.Unlock()
 	p.heard = time.Now()
 	again, superseded := p.rules.Reply(r, func(h *history[E]) {
-		p.unsealed -= bytesOf[E](len(h.batch.Events))
+		p.unsealed -= bytesOf[E](len(h.batch.Items))
 		h.sealed = true
 		p.recycle(h)
 	})

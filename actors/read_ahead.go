@@ -6,7 +6,11 @@ import (
 	"fmt"
 )
 
-// readAhead reads a source in a goroutine of its own, two chunks ahead of whoever deals its events out.
+// chunks is how many chunks of a source there are, in all: enough that its reader, which has to wait for a processor
+// now and then, does not make the dealer wait.
+const chunks = 8
+
+// readAhead reads a source in a goroutine of its own, some chunks ahead of whoever deals its events out.
 type readAhead[E any] struct {
 	next   uint64 // position behind which the next chunk begins; the dealer's
 	chunk  []E    // in the dealer's hands
@@ -26,7 +30,7 @@ type chunk[E any] struct {
 
 func newReadAhead[E any](ctx context.Context, from Source[E], at uint64) (*readAhead[E], func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	r := &readAhead[E]{next: at, out: make(chan chunk[E], 1), free: make(chan []E, 3), cancel: cancel}
+	r := &readAhead[E]{next: at, out: make(chan chunk[E], chunks-2), free: make(chan []E, chunks), cancel: cancel}
 	for range cap(r.free) {
 		r.free <- make([]E, readLen)
 	}

@@ -1,37 +1,51 @@
 package actors
 
 import (
+	"runtime"
 	"sync"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
 
 const (
-	// maxRunners is how many vnodes are in their turns at once: many more than processors, in case some wait. If the
-	// app's functions block in as many vnodes at once, the others wait for them.
+	// maxRunners is how many vnodes are in their turns at once, at most. If the app's functions block in as many
+	// vnodes at once, the others wait for them.
 	maxRunners = 64
 	// throughput is how many messages a vnode takes before it lets others run.
 	throughput = 300
+	// stalled is how long work may lie while no turn begins, before one more runner is woken for it.
+	stalled = time.Millisecond
 )
 
 // runners run the turns of vnodes, in goroutines that are used again. The actor system's own way is a new goroutine each
 // time that a vnode gets something to do, and the growth of its small stack costs as much as a hundred updates.
+//
+// As many are awake as there are processors: one more would only take turns with them. They may all be blocked in the
+// app's functions, so another is woken whenever work lies and none takes it.
 type runners struct {
-	wg sync.WaitGroup
+	wg    sync.WaitGroup
+	procs int
 
 	mu      sync.Mutex  // guards what follows
 	work    chan func() // a vnode is in it at most once, so it is never full
 	wake    *sync.Cond  // of the idle
 	idle    int         // of those that were started
 	started int
+	taken   uint64 // of work, ever
+	watch   *time.Timer
+	watched bool   // watch runs
+	seen    uint64 // taken, when watch was set
 	ended   bool
 }
 
 var _ actor.Dispatcher = (*runners)(nil)
 
 func newRunners(vnodes int) *runners {
-	r := &runners{work: make(chan func(), vnodes)}
+	r := &runners{work: make(chan func(), vnodes), procs: runtime.GOMAXPROCS(0)}
 	r.wake = sync.NewCond(&r.mu)
+	r.watch = time.AfterFunc(time.Hour, r.look)
+	r.watch.Stop()
 	return r
 }
 
@@ -46,6 +60,15 @@ func (r *runners) Schedule(turns func()) {
 		return // the vnode has stopped
 	}
 	r.work <- turns
+	if r.started-r.idle < r.procs {
+		r.rouse()
+	} else {
+		r.keepWatch()
+	}
+}
+
+// rouse wakes a runner, or starts one.
+func (r *runners) rouse() {
 	switch {
 	case r.idle > 0:
 		r.idle--
@@ -54,6 +77,27 @@ func (r *runners) Schedule(turns func()) {
 		r.started++
 		r.wg.Go(r.run)
 	}
+}
+
+func (r *runners) keepWatch() {
+	if !r.watched {
+		r.watched, r.seen = true, r.taken
+		r.watch.Reset(stalled)
+	}
+}
+
+// look wakes one more runner if no work was taken since watch was set.
+func (r *runners) look() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.watched = false
+	if len(r.work) == 0 || r.ended {
+		return
+	}
+	if r.taken == r.seen {
+		r.rouse()
+	}
+	r.keepWatch()
 }
 
 func (r *runners) run() {
@@ -77,6 +121,7 @@ func (r *runners) next() func() {
 	if r.ended {
 		return nil
 	}
+	r.taken++
 	return <-r.work
 }
 
@@ -84,6 +129,7 @@ func (r *runners) next() func() {
 func (r *runners) end() {
 	r.mu.Lock()
 	r.ended = true
+	r.watch.Stop()
 	r.wake.Broadcast()
 	r.mu.Unlock()
 	r.wg.Wait()

@@ -31,7 +31,8 @@ type Reader[E any] interface {
 
 const (
 	readLen      = 2048                   // events read at once
-	lingerSource = 5 * time.Millisecond   // that an event waits for others before it is sent
+	lingerSource = 5 * time.Millisecond   // of silence, after which what is buffered is sent
+	holdSource   = 25 * time.Millisecond  // that an event waits for others at most, while they come one by one
 	maxCapturing = 4                      // vnodes that hold a barrier of one source and have not counted it
 	repeatAfter  = 250 * time.Millisecond // of a cut that nobody answered
 	resendAfter  = 3 * time.Second        // of batches that nobody answered
@@ -49,7 +50,7 @@ type source[K vnode.Key, E any] struct {
 
 	pushed   pushed // nil: the source reads from elsewhere
 	inbox    *inbox[toSource]
-	free     chan *vnode.Batch[E]
+	free     freeList[vnode.Batch[E]]
 	inFlight atomic.Int64
 	done     chan struct{} // closed when the end is sealed
 	read     atomic.Uint64 // for Status
@@ -59,7 +60,7 @@ type source[K vnode.Key, E any] struct {
 
 	// Owned by the goroutine that runs.
 	rules   *SourceRules
-	buffers []*vnode.Batch[E]
+	buffers []vnode.Run[E] // one per vnode
 	used    []toSource
 	ahead   *readAhead[E]
 	chunk   []E
@@ -68,7 +69,7 @@ type source[K vnode.Key, E any] struct {
 	heard   time.Time
 	told    time.Time // of the cut
 	retryAt time.Time // not to be opened again before
-	flushed time.Time // when all buffers were sent
+	flushed time.Time // when all buffers were sent; zero: they are to be sent
 }
 
 // pushed is a source whose events are handed to it in this process, and kept by it until they are sealed.
@@ -108,19 +109,15 @@ type feeder[E any] interface {
 
 // Finish takes a batch back, in a vnode's turn.
 func (s *source[K, E]) Finish(b *vnode.Batch[E]) {
-	s.inFlight.Add(-bytesOf[E](len(b.Events)))
+	s.inFlight.Add(-bytesOf[E](len(b.Items)))
 	s.inbox.poke()
 	b.Reset()
-	select {
-	case s.free <- b:
-	default:
-	}
+	s.free.put(b)
 }
 
 // bytesOf is what n events count for against bounds: themselves and their slots, without what they refer to.
 func bytesOf[E any](n int) int64 {
-	var e E
-	return int64(n) * int64(unsafe.Sizeof(e)+unsafe.Sizeof(vnode.Slot(0)))
+	return int64(n) * int64(unsafe.Sizeof(vnode.Item[E]{}))
 }
 
 // begin tells a pushed source where it begins.
@@ -245,17 +242,19 @@ func (s *source[K, E]) idle(ctx context.Context) {
 	case c := <-s.chunks():
 		s.got(c)
 	case <-timer.C:
+		s.flushed = time.Time{}
 		s.resend()
 	}
 }
 
-// flushAll sends what is buffered if that was last done a while ago, and says when to look again.
+// flushAll sends what is buffered if that was last done a while ago, and says when silence would begin: a source that
+// reads as fast as it can is idle for moments too, and its batches must not be sent half empty for that.
 func (s *source[K, E]) flushAll(ctx context.Context) time.Duration {
-	if since := time.Since(s.flushed); since < lingerSource {
-		return lingerSource - since
+	if held := time.Since(s.flushed); held < holdSource {
+		return min(lingerSource, holdSource-held)
 	}
 	for v := range s.buffers {
-		if len(s.buffers[v].Events) > 0 {
+		if len(s.buffers[v].Items) > 0 {
 			s.flush(ctx, vnode.ID(v))
 		}
 	}
@@ -375,8 +374,8 @@ func (s *source[K, E]) dealOut(ctx context.Context) {
 			v = hash % capacity
 		}
 		at++
-		b := s.buffers[v]
-		if len(b.Events) >= s.batch || at-b.Base > vnode.MaxOffset || (s.checks && s.keys.Check(key) != nil) {
+		b := &s.buffers[v]
+		if len(b.Items) >= s.batch || at-b.Base > vnode.MaxOffset || (s.checks && s.keys.Check(key) != nil) {
 			if !s.makeRoom(ctx, vnode.ID(v), key, i, at) {
 				return
 			}
@@ -389,13 +388,13 @@ func (s *source[K, E]) dealOut(ctx context.Context) {
 // makeRoom handles what is rare in dealing: a full buffer is sent, an empty one is moved up, a key that is too long
 // is rejected. True: the event can be appended.
 func (s *source[K, E]) makeRoom(ctx context.Context, v vnode.ID, key K, i int, at uint64) bool {
-	b := s.buffers[v]
+	b := &s.buffers[v]
 	if err := s.keys.Check(key); err != nil {
 		s.reject(err)
 		s.advance(i + 1)
 		return false
 	}
-	if len(b.Events) == 0 {
+	if len(b.Items) == 0 {
 		b.Base = at - 1
 		return true
 	}
@@ -421,8 +420,8 @@ func (s *source[K, E]) dealAgain(ctx context.Context) {
 		if err != nil || !s.rules.Takes(v, at) {
 			continue
 		}
-		b := s.buffers[v]
-		if (len(b.Events) >= s.batch || at-b.Base > vnode.MaxOffset) && !s.makeRoom(ctx, v, key, i, at) {
+		b := &s.buffers[v]
+		if (len(b.Items) >= s.batch || at-b.Base > vnode.MaxOffset) && !s.makeRoom(ctx, v, key, i, at) {
 			return
 		}
 		b.Append(e, hash, at)
@@ -484,28 +483,26 @@ func (s *source[K, E]) send(v vnode.ID) {
 	if !ok {
 		return
 	}
-	b, rest := s.buffers[v], s.fresh()
-	rest.Base = max(h.To, b.Base) // its events are within reach of b's
-	if n := b.Behind(h.To); n < len(b.Events) {
-		for i := n; i < len(b.Events); i++ {
-			rest.Append(b.Events[i], uint64(b.Slots[i])&^vnode.MaxOffset, b.Position(i))
-		}
-		clear(b.Events[n:])
-		b.Events, b.Slots = b.Events[:n], b.Slots[:n]
-	}
-	s.buffers[v] = rest
+	b, run := s.fresh(), &s.buffers[v]
 	b.Header, b.Vnode, b.Owner = h, v, s
-	s.inFlight.Add(bytesOf[E](len(b.Events)))
+	b.Run, run.Items = *run, b.Items // which are empty
+	run.Base = max(h.To, b.Base)     // what follows is within reach of it
+	if n := b.Behind(h.To); n < len(b.Items) {
+		for i := n; i < len(b.Items); i++ {
+			run.Append(b.Items[i].Event, b.Items[i].Slot.Hash(), b.Position(i))
+		}
+		clear(b.Items[n:])
+		b.Items = b.Items[:n]
+	}
+	s.inFlight.Add(bytesOf[E](len(b.Items)))
 	s.root.Send(s.vnodes[v], b)
 }
 
 func (s *source[K, E]) fresh() *vnode.Batch[E] {
-	select {
-	case b := <-s.free:
+	if b := s.free.take(); b != nil {
 		return b
-	default:
-		return &vnode.Batch[E]{}
 	}
+	return &vnode.Batch[E]{}
 }
 
 // resend sends again what nobody has answered for a long time. Within a process nothing is lost; a vnode that restarts

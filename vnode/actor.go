@@ -115,6 +115,7 @@ type Actor[K Key, E, S, R any] struct {
 	doing   string
 	batch   *Batch[E] // being applied
 	index   int       // the event in hand
+	warmed  uint64    // what warm read, kept so that it reads
 }
 
 var _ actor.Actor = (*Actor[string, int, int, int])(nil)
@@ -283,34 +284,44 @@ const warmLen = 256
 // apply applies the events of b at positions above a position.
 func (a *Actor[K, E, S, R]) apply(b *Batch[E], above uint64) {
 	i := 0
-	if len(b.Events) > 0 && b.Position(0) <= above {
+	if len(b.Items) > 0 && b.Position(0) <= above {
 		i = b.Behind(above)
 	}
-	if i == len(b.Events) {
+	if i == len(b.Items) {
 		return
 	}
 	a.note(true)
 	a.batch, a.doing, a.turn.origin = b, "update", b.Origin
 	suspect := len(a.poison.panics) > 0
-	for warm := i; i < len(b.Events); i++ {
+	for warm := i; i < len(b.Items); i++ {
 		if i == warm {
-			warm = min(i+warmLen, len(b.Events))
-			a.slice.Warm(b.Slots[i:warm])
+			warm = min(i+warmLen, len(b.Items))
+			a.warm(b.Items[i:warm])
 		}
 		a.index = i
 		if suspect && a.poison.spent(eventOf(b, i)) {
 			a.reject(b, i, fmt.Errorf("the update panicked %d times", a.poison.Tries))
 			continue
 		}
-		hash, key := uint64(b.Slots[i]), a.app.KeyOf(b.Events[i])
+		item := &b.Items[i]
+		hash, key := item.Slot.Hash(), a.app.KeyOf(item.Event)
 		state, existed := a.slice.Upsert(hash, key)
 		a.turn.position, a.turn.existed, a.turn.deleted = b.Position(i), existed, false
-		err := a.app.Update(&a.turn, state, b.Events[i])
+		err := a.app.Update(&a.turn, state, item.Event)
 		if err != nil || a.turn.deleted {
 			a.remove(b, i, hash, key, err)
 		}
 	}
 	a.batch = nil
+}
+
+// warm reads the memory of the keys of events that are about to be applied.
+func (a *Actor[K, E, S, R]) warm(items []Item[E]) {
+	sum := uint64(0)
+	for i := range items {
+		sum += a.slice.Warm(items[i].Slot.Hash())
+	}
+	a.warmed = sum
 }
 
 // remove takes back the insertion of a key whose event was rejected, or deletes a key that the event deleted.
@@ -327,7 +338,7 @@ func (a *Actor[K, E, S, R]) remove(b *Batch[E], i int, hash uint64, key K, err e
 }
 
 func (a *Actor[K, E, S, R]) reject(b *Batch[E], i int, err error) {
-	a.inst.Rejected(Rejected[E]{Vnode: a.id, Origin: b.Origin, Position: b.Position(i), Event: b.Events[i], Err: err})
+	a.inst.Rejected(Rejected[E]{Vnode: a.id, Origin: b.Origin, Position: b.Position(i), Event: b.Items[i].Event, Err: err})
 }
 
 // capture copies, in this turn, every change since the newest sealed slice, and folds the partial (I3).

@@ -4,11 +4,9 @@ package vnode
 // gives it up until its owner is told that the vnode has finished with it.
 type Batch[E any] struct {
 	Header
-	Vnode  ID
-	Owner  Owner[E]
-	Base   uint64 // what the slots' offsets count from
-	Events []E
-	Slots  []Slot // one per event
+	Vnode ID
+	Owner Owner[E]
+	Run[E]
 }
 
 // Owner gets a batch back, once for each time that it was delivered, in some vnode's turn: it must return at once.
@@ -18,30 +16,44 @@ type Owner[E any] interface {
 
 func (b *Batch[E]) finish() { b.Owner.Finish(b) }
 
-// Slot is what a vnode must know of an event beside the event: bits 20 to 63 of its key's hash, which is all that a
-// slice looks at, and in bits 0 to 19 its position as an offset from the batch's base.
+// Run is events in the order of their positions.
+type Run[E any] struct {
+	Base  uint64 // what the slots' offsets count from
+	Items []Item[E]
+}
+
+// Item is an event, and what a vnode must know of it beside it.
+type Item[E any] struct {
+	Slot  Slot
+	Event E
+}
+
+// Slot holds bits 20 to 63 of the hash of an event's key, which is all that a slice looks at, and in bits 0 to 19 its
+// position as an offset from the run's base.
 type Slot uint64
 
 const offsetBits = 20
 
-// MaxOffset is the largest distance of a position from its batch's base.
+// MaxOffset is the largest distance of a position from its run's base.
 const MaxOffset = 1<<offsetBits - 1
 
+// Hash returns the hash of the event's key, with bits 0 to 19 not set.
+func (s Slot) Hash() uint64 { return uint64(s) &^ MaxOffset }
+
 // Append adds an event. Its position is above the base, by at most [MaxOffset].
-func (b *Batch[E]) Append(e E, hash, position uint64) {
-	b.Events = append(b.Events, e)
-	b.Slots = append(b.Slots, Slot(hash&^MaxOffset|(position-b.Base)&MaxOffset))
+func (r *Run[E]) Append(e E, hash, position uint64) {
+	r.Items = append(r.Items, Item[E]{Slot(hash&^MaxOffset | (position-r.Base)&MaxOffset), e})
 }
 
 // Position is the position of event i.
-func (b *Batch[E]) Position(i int) uint64 { return b.Base + uint64(b.Slots[i])&MaxOffset }
+func (r *Run[E]) Position(i int) uint64 { return r.Base + uint64(r.Items[i].Slot)&MaxOffset }
 
 // Behind returns the index of the first event at a position above at.
-func (b *Batch[E]) Behind(at uint64) int {
-	lo, hi := 0, len(b.Slots)
+func (r *Run[E]) Behind(at uint64) int {
+	lo, hi := 0, len(r.Items)
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1)
-		if b.Position(mid) > at {
+		if r.Position(mid) > at {
 			hi = mid
 		} else {
 			lo = mid + 1
@@ -50,8 +62,8 @@ func (b *Batch[E]) Behind(at uint64) int {
 	return lo
 }
 
-// Reset empties the batch for another use and lets go of what its events refer to.
-func (b *Batch[E]) Reset() {
-	clear(b.Events)
-	b.Header, b.Vnode, b.Base, b.Events, b.Slots = Header{}, 0, 0, b.Events[:0], b.Slots[:0]
+// Reset empties the run for another use and lets go of what its events refer to.
+func (r *Run[E]) Reset() {
+	clear(r.Items)
+	r.Base, r.Items = 0, r.Items[:0]
 }
