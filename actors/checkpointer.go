@@ -21,7 +21,7 @@ type checkpointer struct {
 	store    backend.Objects
 	identity backend.Identity
 	self     vnode.Member
-	in       packer
+	in       packing
 	vnodes   []*actor.PID
 
 	attempt  vnode.Attempt // highest seen: lower ones are over
@@ -29,10 +29,11 @@ type checkpointer struct {
 	opening  *vnode.OpenAttempt
 	next     int // the next vnode to be told of opening
 	cancel   context.CancelFunc
+	packers  freeList[backend.Packer]
 }
 
-// packer is what the checkpointer needs of its instance.
-type packer interface {
+// packing is what the checkpointer needs of its instance.
+type packing interface {
 	tell(message any)                 // to the coordinator
 	merge(m merger.Partials)          // to the merger, if there is one
 	background(func(context.Context)) // see host
@@ -107,13 +108,18 @@ func (c *checkpointer) pack(bg, put context.Context, a vnode.Attempt, all map[vn
 		c.fail(a, err)
 		return
 	}
-	segment, err := backend.EncodeSegment(backend.CaptureMeta(c.identity, a, c.self, id), captures(all))
+	packer := c.packer()
+	segment, err := packer.Encode(backend.CaptureMeta(c.identity, a, c.self, id), captures(all))
 	if err != nil {
 		c.fail(a, err)
 		return
 	}
-	if err := c.put(ctx, segment); err != nil {
+	again, err := c.put(ctx, segment)
+	if err != nil {
 		return
+	}
+	if !again { // else a store that was given up on may still be reading the packer's bytes
+		c.packers.put(packer)
 	}
 	c.in.troubles().fine(putSegment)
 	m := Captured{Attempt: a, From: c.self, Segment: segment.Ref}
@@ -126,6 +132,14 @@ func (c *checkpointer) pack(bg, put context.Context, a vnode.Attempt, all map[vn
 	c.in.tell(m)
 }
 
+// packer returns one that nobody uses: the last attempt's, unless that is still being given up.
+func (c *checkpointer) packer() *backend.Packer {
+	if p := c.packers.take(); p != nil {
+		return p
+	}
+	return new(backend.Packer)
+}
+
 const putSegment = "put a segment"
 
 func (c *checkpointer) fail(a vnode.Attempt, err error) {
@@ -134,20 +148,23 @@ func (c *checkpointer) fail(a vnode.Attempt, err error) {
 }
 
 // put creates the segment's object, again and again until it stands or the attempt is over. Its name is its own: if
-// it exists, an earlier try has landed.
-func (c *checkpointer) put(ctx context.Context, s backend.Segment) error {
+// it exists, an earlier try has landed. It reports whether more than one try was made.
+func (c *checkpointer) put(ctx context.Context, s backend.Segment) (again bool, err error) {
 	retry := newBackoff()
-	for {
+	for ; ; again = true {
 		err := c.store.Create(ctx, s.Ref.Key(), s.Data)
-		if err == nil || errors.Is(err, backend.ErrExists) {
-			return nil
+		if err == nil {
+			return again, nil
+		}
+		if errors.Is(err, backend.ErrExists) {
+			return true, nil
 		}
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return true, ctx.Err()
 		}
 		c.in.troubles().failed(putSegment, err)
 		if err := retry.wait(ctx); err != nil {
-			return err
+			return true, err
 		}
 	}
 }

@@ -162,7 +162,9 @@ func (in *Instance[K, E, S, R]) spawnActors(newest *backend.Record) {
 	}, fatal))
 	in.spawnVnodes()
 	in.checkpointer = root.Spawn(actor.PropsFromProducer(func() actor.Actor {
-		return &checkpointer{store: in.cfg.Store, identity: in.cfg.Identity, self: in.self, in: in, vnodes: in.vnodes}
+		return &checkpointer{store: in.cfg.Store, identity: in.cfg.Identity, self: in.self, in: in, vnodes: in.vnodes,
+			packers: freeList[backend.Packer]{most: 1},
+		}
 	}, fatal))
 	if in.cfg.App.Fold != nil {
 		app := merger.App[R]{Merge: in.cfg.Merge, Codec: in.cfg.App.Result, Sinks: in.sinks()}

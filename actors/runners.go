@@ -14,6 +14,8 @@ const (
 	maxRunners = 64
 	// throughput is how many messages a vnode takes before it lets others run.
 	throughput = 300
+	// yieldEvery is after how many turns a runner lets other goroutines run: some 100 microseconds.
+	yieldEvery = 8
 	// stalled is how long work may lie while no turn begins, before one more runner is woken for it.
 	stalled = time.Millisecond
 )
@@ -100,13 +102,17 @@ func (r *runners) look() {
 	r.keepWatch()
 }
 
+// run gives its processor away between turns now and then, so that its time slice seldom ends inside a capture.
 func (r *runners) run() {
-	for {
+	for n := 1; ; n++ {
 		turns := r.next()
 		if turns == nil {
 			return
 		}
 		turns()
+		if n%yieldEvery == 0 {
+			runtime.Gosched()
+		}
 	}
 }
 

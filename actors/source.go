@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -33,9 +34,10 @@ const (
 	readLen      = 2048                   // events read at once
 	lingerSource = 5 * time.Millisecond   // of silence, after which what is buffered is sent
 	holdSource   = 25 * time.Millisecond  // that an event waits for others at most, while they come one by one
-	maxCapturing = 4                      // vnodes that hold a barrier of one source and have not counted it
+	maxCapturing = 4                      // vnodes that hold a barrier of one source, beyond which none goes out unasked
 	repeatAfter  = 250 * time.Millisecond // of a cut that nobody answered
 	resendAfter  = 3 * time.Second        // of batches that nobody answered
+	yieldChunks  = 16                     // dealt out at a stretch, about a millisecond: a vnode may wait for the processor
 	reopenSource = "read source "
 )
 
@@ -65,6 +67,7 @@ type source[K vnode.Key, E any] struct {
 	ahead   *readAhead[E]
 	chunk   []E
 	cursor  int
+	dealt   int // chunks, or parts of them
 	batch   int // events per batch
 	heard   time.Time
 	told    time.Time // of the cut
@@ -212,7 +215,8 @@ func (s *source[K, E]) tellEnd() {
 	}
 }
 
-// putBarriers sends the barriers that are due, a few vnodes at a time: while some capture the others apply.
+// putBarriers sends the barriers that are due, a few vnodes at a time: while some capture the others apply. Where a full
+// buffer is behind a barrier, flush sends it at once.
 func (s *source[K, E]) putBarriers() {
 	if _, cutting := s.rules.Cut(); !cutting {
 		return
@@ -359,6 +363,9 @@ func (s *source[K, E]) deal(ctx context.Context) {
 		s.ahead.giveBack()
 		s.ending()
 	}
+	if s.dealt++; s.dealt%yieldChunks == 0 {
+		runtime.Gosched()
+	}
 }
 
 // dealOut deals events out until a buffer is full: that is sent, and what is left of the chunk comes next.
@@ -450,11 +457,11 @@ func (s *source[K, E]) reject(err error) {
 	s.in.rejected(vnode.Rejected[E]{Origin: s.name, Position: at, Event: s.chunk[s.cursor], Err: err})
 }
 
-// flush sends what v's buffer holds, as credit allows; barriers need none, but go out a few at a time.
+// flush sends what v's buffer holds, as credit allows; a barrier needs none.
 func (s *source[K, E]) flush(ctx context.Context, v vnode.ID) {
 	for ctx.Err() == nil && s.rules.Ready() {
 		barrier := s.rules.BarrierDue(v)
-		if (barrier && s.rules.Capturing() >= maxCapturing) || (!barrier && s.inFlight.Load() >= s.credit) {
+		if !barrier && s.inFlight.Load() >= s.credit {
 			s.wait(ctx)
 			continue
 		}

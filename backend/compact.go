@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"unsafe"
 
 	"github.com/google/uuid"
 
@@ -165,7 +166,7 @@ func Compact(ctx context.Context, objects Objects, rec *Record, plan FoldPlan, n
 	if err != nil {
 		return nil, fmt.Errorf("compact behind epoch %d: %w", rec.Epoch, err)
 	}
-	defer f.builder.close()
+	defer f.builder.wait()
 	for _, p := range f.chains.split(foldBytes) {
 		if err := f.chains.load(ctx, p, f.add); err != nil {
 			return nil, fmt.Errorf("compact behind epoch %d: %w", rec.Epoch, err)
@@ -197,10 +198,11 @@ type folder struct {
 	builder *segmentBuilder
 	fold    *Fold
 	runs    map[int]*FoldedRun // by place in the record
+	seen    keySet
 }
 
 func newFolder(ctx context.Context, objects Objects, rec *Record, plan FoldPlan) (*folder, error) {
-	f := &folder{fold: &Fold{Runs: make([]FoldedRun, len(plan.Segments))}, runs: map[int]*FoldedRun{}}
+	f := &folder{fold: &Fold{Runs: make([]FoldedRun, len(plan.Segments))}, runs: map[int]*FoldedRun{}, seen: keySet{}}
 	for i, s := range plan.Segments {
 		place := slices.IndexFunc(rec.Segments, func(r SegmentRef) bool { return r.same(&s) })
 		if place < 0 {
@@ -220,7 +222,7 @@ func newFolder(ctx context.Context, objects Objects, rec *Record, plan FoldPlan)
 	if slices.ContainsFunc(f.chains.of, func(run []int) bool { return len(run) == 0 }) {
 		return nil, fmt.Errorf("the plan was not made on %s", recordKey(rec.Seq))
 	}
-	f.builder, err = newSegmentBuilder(len(f.chains.vnodes))
+	f.builder, err = new(Packer).begin(len(f.chains.vnodes))
 	return f, err
 }
 
@@ -236,7 +238,7 @@ func (f *folder) add(s RestoredSlice) error {
 	for _, place := range run {
 		f.runs[place].take(f.chains.readers[place], s.Vnode)
 	}
-	delta, entries, err := foldDeltas(s.Deltas, base)
+	delta, entries, err := foldDeltas(s.Deltas, f.seen, base)
 	if err != nil {
 		return fmt.Errorf("vnode %d: %w", s.Vnode, err)
 	}
@@ -262,13 +264,13 @@ func (r *FoldedRun) take(s *SegmentReader, v vnode.ID) {
 
 // foldDeltas folds deltas, oldest first, into one: of each key its newest entry. Tombstones have done their work only
 // if nothing is below the oldest delta; else they stay, also for keys that the folded deltas never held (I2).
-func foldDeltas(list [][]byte, base bool) (delta []byte, entries int, err error) {
+func foldDeltas(list [][]byte, seen keySet, base bool) (delta []byte, entries int, err error) {
 	size := 0
 	for _, d := range list {
 		size += len(d)
 	}
 	delta = make([]byte, 0, size)
-	err = newestEntries(list, func(e vnode.Entry) {
+	err = newestEntries(list, seen, func(e vnode.Entry) {
 		if !e.Deleted || !base {
 			delta = vnode.AppendEntry(delta, e)
 			entries++
@@ -281,9 +283,14 @@ func foldDeltas(list [][]byte, base bool) (delta []byte, entries int, err error)
 // microseconds, not for the ten milliseconds after which the runtime would step in.
 const yieldEvery = 256
 
-// newestEntries calls yield for the newest entry of each key, tombstones too.
-func newestEntries(list [][]byte, yield func(vnode.Entry)) error {
-	seen, n := map[string]struct{}{}, 0
+// keySet is keys that were met. Its strings are made of the deltas themselves: it is cleared before these go.
+type keySet map[string]struct{}
+
+// newestEntries calls yield for the newest entry of each key, tombstones too. It uses seen for that, and leaves it
+// empty.
+func newestEntries(list [][]byte, seen keySet, yield func(vnode.Entry)) error {
+	defer clear(seen)
+	n := 0
 	for i, rest := range slices.Backward(list) {
 		for len(rest) > 0 {
 			var e vnode.Entry
@@ -294,11 +301,12 @@ func newestEntries(list [][]byte, yield func(vnode.Entry)) error {
 			if n++; n%yieldEvery == 0 {
 				runtime.Gosched()
 			}
-			if _, newer := seen[string(e.Key)]; newer {
+			key := unsafe.String(unsafe.SliceData(e.Key), len(e.Key))
+			if _, newer := seen[key]; newer {
 				continue
 			}
 			if i > 0 {
-				seen[string(e.Key)] = struct{}{}
+				seen[key] = struct{}{}
 			}
 			yield(e)
 		}

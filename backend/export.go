@@ -19,7 +19,7 @@ func Export(ctx context.Context, objects Objects, rec *Record, yield func(v vnod
 	one := Restorer{Objects: objects, Record: rec, Parallel: 1, Bytes: foldBytes}
 	return one.Restore(ctx, all, func(s RestoredSlice) error {
 		var live []vnode.Entry
-		err := newestEntries(s.Deltas, func(e vnode.Entry) {
+		err := newestEntries(s.Deltas, keySet{}, func(e vnode.Entry) {
 			if !e.Deleted {
 				live = append(live, e)
 			}

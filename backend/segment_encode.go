@@ -23,14 +23,28 @@ type Segment struct {
 	Data []byte
 }
 
-// EncodeSegment packs the captures of one instance and attempt, in any order, at most one for each vnode. The same
-// input gives the same bytes. It reports every capture that is malformed or over a limit ([LimitError]).
+// EncodeSegment is [Packer.Encode] for a single segment.
 func EncodeSegment(meta SegmentMeta, captures []Capture) (Segment, error) {
-	b, err := newSegmentBuilder(len(captures))
+	return new(Packer).Encode(meta, captures)
+}
+
+// Packer makes segments, one after another, in memory that it uses again: to ask for that much anew at every epoch makes
+// the runtime hold a processor for tens of milliseconds. The zero Packer is ready.
+type Packer struct {
+	zstd *zstd.Encoder
+	room chan *frameBuffers // an open frame each, and those in work
+	data []byte
+}
+
+// Encode packs the captures of one instance and attempt, in any order, at most one for each vnode. The same input gives
+// the same bytes; they are the packer's, and stay until the next call. It reports every capture that is malformed or
+// over a limit ([LimitError]).
+func (p *Packer) Encode(meta SegmentMeta, captures []Capture) (Segment, error) {
+	b, err := p.begin(len(captures))
 	if err != nil {
 		return Segment{}, err
 	}
-	defer b.close()
+	defer b.wait()
 	byVnode := func(x, y Capture) int { return cmp.Compare(x.Vnode, y.Vnode) }
 	if !slices.IsSortedFunc(captures, byVnode) {
 		captures = slices.Clone(captures)
@@ -90,42 +104,63 @@ func checkDelta(c Capture) error {
 
 // segmentBuilder makes one segment, one slice after another, by vnode.
 type segmentBuilder struct {
-	zstd      *zstd.Encoder
+	packer    *Packer
 	slices    []SliceInfo
 	positions []vnode.Positions // by slice
 	payloads  [payloads]frameWriter
 }
 
-// newSegmentBuilder makes a builder for a segment of about n slices.
-func newSegmentBuilder(n int) (*segmentBuilder, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false),
-		zstd.WithWindowSize(encodeWindow), zstd.WithLowerEncoderMem(true))
-	if err != nil {
-		return nil, fmt.Errorf("open the segment encoder: %w", err)
+// encodeWindow is how far back zstd looks for what it has seen.
+const encodeWindow = 512 << 10
+
+// begin begins a segment of about n slices. The one before is finished, or given up and waited for.
+func (p *Packer) begin(n int) (*segmentBuilder, error) {
+	if err := p.prepare(); err != nil {
+		return nil, err
 	}
-	room := make(chan *frameBuffers, int(payloads)+runtime.GOMAXPROCS(0)) // an open frame each, and those in work
-	for range cap(room) {
-		room <- new(frameBuffers)
-	}
-	b := &segmentBuilder{zstd: enc, slices: make([]SliceInfo, 0, n), positions: make([]vnode.Positions, 0, n)}
+	b := &segmentBuilder{packer: p, slices: make([]SliceInfo, 0, n), positions: make([]vnode.Positions, 0, n)}
 	for i := range b.payloads {
-		b.payloads[i].zstd, b.payloads[i].room = enc, room
+		b.payloads[i].zstd, b.payloads[i].room = p.zstd, p.room
 	}
 	return b, nil
 }
 
-// encodeWindow is how far back zstd looks for what it has seen.
-const encodeWindow = 512 << 10
-
-// close waits for the goroutines of a builder that may not have finished.
-func (b *segmentBuilder) close() {
-	for i := range b.payloads {
-		b.payloads[i].busy.Wait()
+// prepare makes what the packer needs the first time.
+func (p *Packer) prepare() (err error) {
+	if p.zstd != nil {
+		return nil
 	}
-	_ = b.zstd.Close() // it has nothing to write
+	p.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false),
+		zstd.WithWindowSize(encodeWindow), zstd.WithLowerEncoderMem(true))
+	if err != nil {
+		return fmt.Errorf("open the segment encoder: %w", err)
+	}
+	p.room = make(chan *frameBuffers, int(payloads)+max(1, runtime.GOMAXPROCS(0)/2)) // half of the processors are left to the vnodes
+	for range cap(p.room) {
+		p.room <- new(frameBuffers)
+	}
+	return nil
 }
 
-// add takes the next slice, which covers the changes after from. The builder reads its bytes until it is closed.
+// rest is the packer's memory for the next segment. It is given back where segments have become much smaller.
+func (p *Packer) rest() []byte {
+	if cap(p.data) > minKept && cap(p.data)/8 > len(p.data) {
+		p.data = nil
+	}
+	return p.data[:0]
+}
+
+// minKept is how many bytes a packer keeps in any case.
+const minKept = 1 << 20
+
+// wait waits for the goroutines of a builder that may not have finished, and takes back what it has open.
+func (b *segmentBuilder) wait() {
+	for i := range b.payloads {
+		b.payloads[i].drop()
+	}
+}
+
+// add takes the next slice, which covers the changes after from. The builder reads its bytes until it has ended.
 func (b *segmentBuilder) add(c Capture, from vnode.Epoch) error {
 	if err := checkDelta(c); err != nil {
 		return err
@@ -143,7 +178,7 @@ func (b *segmentBuilder) add(c Capture, from vnode.Epoch) error {
 // finish returns the segment. The builder is of no use afterwards.
 func (b *segmentBuilder) finish(meta SegmentMeta) (Segment, error) {
 	x := &segmentIndex{meta: meta, slices: b.slices}
-	data := []byte(segmentMagic)
+	data := append(b.packer.rest(), segmentMagic...)
 	for i := range b.payloads {
 		data = b.payloads[i].appendTo(data)
 		x.frames[i] = b.payloads[i].frames
@@ -154,12 +189,13 @@ func (b *segmentBuilder) finish(meta SegmentMeta) (Segment, error) {
 	if len(raw) > maxIndex {
 		return Segment{}, fmt.Errorf("the index of segment %s has %d bytes, over the limit of %d", meta.ID, len(raw), maxIndex)
 	}
-	data = b.zstd.EncodeAll(raw, data)
+	data = b.packer.zstd.EncodeAll(raw, data)
 	size := len(data) - footer
 	data = binary.LittleEndian.AppendUint32(data, uint32(len(raw)))
 	data = binary.LittleEndian.AppendUint32(data, uint32(size))
 	data = binary.LittleEndian.AppendUint32(data, segmentFormat)
 	data = append(data, segmentMagic...)
+	b.packer.data = data
 	return Segment{Ref: x.ref(data, footer), Data: data}, nil
 }
 
@@ -265,6 +301,16 @@ func (w *frameWriter) compress(raw []byte) {
 	})
 }
 
+// drop waits for the frames in work and gives up the open one.
+func (w *frameWriter) drop() {
+	w.busy.Wait()
+	if w.open != nil {
+		w.open.raw = w.open.raw[:0]
+		w.room <- w.open
+		w.open, w.count = nil, 0
+	}
+}
+
 // appendTo ends the open frame, appends all to the segment and fills in where they are.
 func (w *frameWriter) appendTo(data []byte) []byte {
 	w.flush()
@@ -275,6 +321,7 @@ func (w *frameWriter) appendTo(data []byte) []byte {
 	}
 	data = slices.Grow(data, size)
 	for i, p := range w.stored {
+		runtime.Gosched()
 		f := &w.frames[i]
 		f.offset, f.stored, f.digest = int64(len(data)), len(p.data), p.digest
 		data = append(data, p.data...)

@@ -283,7 +283,7 @@ func (r *verified) checkGone(ctx context.Context, older *verified, v vnode.ID, g
 		}
 		list, empty = append(list, delta), empty && len(info.positions) == 0
 	}
-	if err := newestEntries(list, func(e vnode.Entry) { empty = empty && e.Deleted }); err != nil {
+	if err := newestEntries(list, keySet{}, func(e vnode.Entry) { empty = empty && e.Deleted }); err != nil {
 		return err
 	}
 	if !empty {

@@ -109,6 +109,7 @@ type Actor[K Key, E, S, R any] struct {
 	rules   *Rules       // nil until a life begins
 	slice   *Slice[K, S]
 	held    []*Batch[E]
+	delta   int             // bytes that the next capture may take, by the last one
 	marks   map[uint64]Mark // of captures that are not sealed: the rules' number to the slice's
 	changed bool
 	turn    Turn
@@ -345,13 +346,13 @@ func (a *Actor[K, E, S, R]) reject(b *Batch[E], i int, err error) {
 func (a *Actor[K, E, S, R]) capture(o *CaptureOrder) {
 	a.doing = "capture"
 	c := Capture{CaptureOrder: *o, Vnode: a.id, Entries: a.slice.Changed()}
-	delta, mark, err := a.slice.Capture(nil)
+	delta, mark, err := a.slice.Capture(make([]byte, 0, a.delta))
 	if err != nil {
 		panic(fmt.Errorf("capture: %w", err))
 	}
 	a.marks[o.Mark] = mark
 	delete(a.marks, o.Mark-maxPending)
-	c.Delta = delta
+	c.Delta, a.delta = delta, len(delta)+len(delta)/8
 	if a.app.Fold != nil {
 		c.Partial = a.partial()
 	}

@@ -11,7 +11,7 @@ type Slice[K Key, S any] struct {
 	codec   Codec[S]
 	pages   directory[K, S]
 	keys    int
-	changed int    // entries that the next capture will hold: those with a mark above sealed
+	graves  bool   // there may be tombstones
 	live    stamp  // of an entry that stands and has changed since the newest capture, without its tag
 	sealed  Mark   // the newest capture that is sealed
 	before  stamp  // that the newest key to enter had before: its tombstone's, or none
@@ -82,10 +82,10 @@ func (s *Slice[K, S]) Forget(hash uint64, k K) {
 	}
 	s.keys--
 	if s.before != none {
+		s.graves = true
 		p.slots[i].bury(s.before)
 		return
 	}
-	s.changed--
 	p.remove(s.ops, i)
 }
 
@@ -96,6 +96,7 @@ func (s *Slice[K, S]) Delete(hash uint64, k K) bool {
 		return false
 	}
 	s.touch(p, i)
+	s.graves = true
 	p.slots[i].bury(p.slots[i].stamp | deleted)
 	s.keys--
 	return true
@@ -119,7 +120,6 @@ func (s *Slice[K, S]) enter(hash uint64, k K) *S {
 	p.touch(i)
 	p.slots[i].stamp, p.slots[i].key = tagOf(hash)|s.live, s.ops.own(k)
 	s.before = none
-	s.changed++
 	s.keys++
 	return &p.slots[i].state
 }
@@ -129,9 +129,6 @@ func (s *Slice[K, S]) touch(p *page[K, S], i uint32) (existed bool) {
 	was := p.slots[i].stamp
 	p.slots[i].stamp = was.tag() | s.live
 	p.touch(i)
-	if was.mark() <= s.sealed {
-		s.changed++
-	}
 	if !was.deleted() {
 		return true
 	}

@@ -5,8 +5,14 @@ import "fmt"
 // Mark numbers the captures of one slice. They grow.
 type Mark uint64
 
-// Changed counts the keys that the next capture will hold, tombstones included.
-func (s *Slice[K, S]) Changed() int { return s.changed }
+// Changed counts the keys that the next capture will hold, tombstones included. It visits them.
+func (s *Slice[K, S]) Changed() int {
+	n := 0
+	for _, p := range s.pages.list {
+		p.changedSince(s.sealed, func(*entry[K, S]) bool { n++; return true })
+	}
+	return n
+}
 
 // Capture appends to delta an entry for every key that changed since the newest sealed capture, in this turn:
 // the delta shares nothing with the states. A capture that never seals stays part of the next. If the codec
@@ -14,7 +20,7 @@ func (s *Slice[K, S]) Changed() int { return s.changed }
 func (s *Slice[K, S]) Capture(delta []byte) ([]byte, Mark, error) {
 	out, err := delta, error(nil)
 	for _, p := range s.pages.list {
-		if !p.changedSince(s.sealed, func(_ uint32, e *entry[K, S]) bool {
+		if !p.changedSince(s.sealed, func(e *entry[K, S]) bool {
 			out, err = s.captureEntry(out, e)
 			return err == nil
 		}) {
@@ -42,13 +48,18 @@ func (s *Slice[K, S]) captureEntry(delta []byte, e *entry[K, S]) ([]byte, error)
 
 // Sealed forgets the changes that the capture of mark m holds: they are durable. Its tombstones go. A key that
 // changed again afterwards stays changed. A mark that no capture returned, or that an earlier call passed, is ignored.
+// All vnodes do this at about the same time, so it visits no keys where none was deleted.
 func (s *Slice[K, S]) Sealed(m Mark) {
 	if m <= s.sealed || m >= s.live.mark() {
 		return
 	}
-	s.sealed, s.changed = m, 0
+	s.sealed = m
+	if !s.graves {
+		return
+	}
+	s.graves = false
 	for _, p := range s.pages.list {
-		s.changed += p.seal(s.ops, m)
+		s.graves = p.removeTombstones(s.ops, m) || s.graves
 	}
 	s.pages.shrink(s.ops)
 }
@@ -98,9 +109,6 @@ func (s *Slice[K, S]) drop(p *page[K, S], i uint32) {
 	was := p.slots[i].stamp
 	if !was.deleted() {
 		s.keys--
-	}
-	if was.mark() > s.sealed {
-		s.changed--
 	}
 	p.remove(s.ops, i)
 }

@@ -130,32 +130,31 @@ func (p *page[K, S]) move(ops KeyOps[K], to func(hash uint64) *page[K, S]) {
 	}
 }
 
-// changedSince calls yield for each entry with a mark above m, and its slot, until it returns false.
-func (p *page[K, S]) changedSince(m Mark, yield func(uint32, *entry[K, S]) bool) bool {
+// changedSince calls yield for each entry with a mark above m, which is sealed, until it returns false. It forgets which
+// blocks were touched before.
+func (p *page[K, S]) changedSince(m Mark, yield func(*entry[K, S]) bool) bool {
+	still := *p
+	still.touched = 0
 	for i := uint32(0); p.touched != 0 && int(i) < len(p.slots); i++ {
 		if !p.touchedAt(i) {
 			i |= blockSlots - 1
-		} else if e := &p.slots[i]; e.stamp.mark() > m && !yield(i, e) {
+			continue
+		}
+		e := &p.slots[i]
+		if e.stamp.mark() <= m {
+			continue
+		}
+		still.touch(i)
+		if !yield(e) {
 			return false
 		}
 	}
+	p.touched = still.touched
 	return true
 }
 
-// seal removes the tombstones up to mark m and counts the entries that changed after it.
-func (p *page[K, S]) seal(ops KeyOps[K], m Mark) (changed int) {
-	p.removeTombstones(ops, m)
-	sealed := *p
-	p.touched = 0
-	sealed.changedSince(m, func(i uint32, _ *entry[K, S]) bool {
-		p.touch(i)
-		changed++
-		return true
-	})
-	return changed
-}
-
-func (p *page[K, S]) removeTombstones(ops KeyOps[K], m Mark) {
+// removeTombstones removes those up to mark m, and reports whether others stand.
+func (p *page[K, S]) removeTombstones(ops KeyOps[K], m Mark) (others bool) {
 	for i := uint32(0); int(i) < len(p.slots); i++ {
 		if !p.touchedAt(i) {
 			i |= blockSlots - 1
@@ -164,7 +163,9 @@ func (p *page[K, S]) removeTombstones(ops KeyOps[K], m Mark) {
 		for e := &p.slots[i]; e.stamp.deleted() && e.stamp.mark() <= m; {
 			p.remove(ops, i) // which may pull another into slot i
 		}
+		others = others || p.slots[i].stamp.deleted()
 	}
+	return others
 }
 
 // directory finds the page of a hash by its leading bits (extendible hashing: Fagin and others, 1979). A page
