@@ -44,5 +44,5 @@ var (
 
 // NewStore makes a store over a bucket.
 func NewStore(b *blob.Bucket) *Store {
-	return &Store{gate: newGate(), objects: b, user: memblob.OpenBucket(nil)}
+	return &Store{gate: newGate(), count: &requestCounts{}, objects: b, user: memblob.OpenBucket(nil)}
 }
