@@ -49,11 +49,11 @@ func (o *bucketRequests) write(ctx context.Context, op, key string, data []byte,
 		return fmt.Errorf("%s %s: %w", op, key, err)
 	}
 	defer r.leave()
-	err = o.bucket.Upload(r.ctx, key, bytes.NewReader(data), &blob.WriterOptions{
-		ContentType: "application/octet-stream",
-		IfNotExist:  ifAbsent,
-	})
-	if err != nil {
+	options := &blob.WriterOptions{ContentType: "application/octet-stream", IfNotExist: ifAbsent}
+	if o.remote != nil {
+		options.BufferSize = o.remote.BufferSize()
+	}
+	if err := o.bucket.Upload(r.ctx, key, bytes.NewReader(data), options); err != nil {
 		return fmt.Errorf("%s %s: %w", op, key, o.writeError(r, err, ifAbsent))
 	}
 	return nil
@@ -81,7 +81,7 @@ func (o *bucketRequests) Get(ctx context.Context, key string, part Range) ([]byt
 	if part.Offset < 0 || part.Size < 0 {
 		return nil, fmt.Errorf("get %s: range %d+%d is negative", key, part.Offset, part.Size)
 	}
-	r, err := o.gate.enter(ctx, part.Size)
+	r, err := o.gate.enter(ctx, 0) // the bytes are allowed for when it is known how many there are
 	if err != nil {
 		return nil, fmt.Errorf("get %s: %w", key, err)
 	}

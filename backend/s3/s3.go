@@ -15,6 +15,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	gcaws "gocloud.dev/aws"
@@ -55,6 +56,7 @@ func connect(ctx context.Context, t driver.Target) (driver.Connection, error) {
 	if _, err := c.config.Credentials.Retrieve(ctx); err != nil {
 		return nil, fmt.Errorf("no credentials: set state.storage.access_key and secret_key, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: %w", err)
 	}
+	c.config.Logger = logging.Nop{} // what matters it returns
 	c.config.HTTPClient, c.transport = httpClient(c.config.HTTPClient)
 	return c, nil
 }
@@ -162,6 +164,9 @@ func askOnce(stack *middleware.Stack) error {
 	_, err := stack.Finalize.Swap(once.ID(), once)
 	return err
 }
+
+// BufferSize implements [driver.Connection]: the library's own.
+func (c *connection) BufferSize() int { return 0 }
 
 // Close implements [driver.Connection].
 func (c *connection) Close() error {

@@ -24,6 +24,9 @@ type Connection interface {
 	// that does not asks the server once, so that an answer belongs to the request that it seems to answer; only parts
 	// of an object in transfer may be sent again.
 	Bucket(retries bool) (*blob.Bucket, error)
+	// BufferSize is the size of upload buffers that makes the driver write an object as it should, as
+	// [blob.WriterOptions] takes it.
+	BufferSize() int
 	// Judge says what an error of such a bucket means.
 	Judge(err error) Verdict
 	Close() error
