@@ -81,7 +81,7 @@ func (o *bucketRequests) Get(ctx context.Context, key string, part Range) ([]byt
 	if part.Offset < 0 || part.Size < 0 {
 		return nil, fmt.Errorf("get %s: range %d+%d is negative", key, part.Offset, part.Size)
 	}
-	r, err := o.gate.enter(ctx, 0) // the bytes are allowed for when it is known how many there are
+	r, err := o.gate.enter(ctx, 0) // what the range asks for may be more than there is
 	if err != nil {
 		return nil, fmt.Errorf("get %s: %w", key, err)
 	}
