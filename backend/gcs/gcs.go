@@ -113,26 +113,23 @@ func (c *connection) Judge(err error) driver.Verdict {
 	var token *oauth2.RetrieveError
 	switch {
 	case errors.As(err, &answer):
-		return verdictOf(answer)
+		return verdictOf(answer, errors.Is(err, storage.ErrObjectNotExist))
 	case errors.As(err, &token) && token.Response != nil && driver.OfStatus(token.Response.StatusCode) == driver.Refused:
 		return driver.Refused // nothing was sent without a token
-	case errors.Is(err, storage.ErrBucketNotExist):
-		return driver.Refused
-	case errors.Is(err, storage.ErrObjectNotExist):
-		return driver.Absent
 	}
 	return driver.Unheard
 }
 
-func verdictOf(answer *googleapi.Error) driver.Verdict {
+// verdictOf judges an answer. The library takes any 404 for an object's; the words alone tell a bucket's.
+func verdictOf(answer *googleapi.Error, ofObject bool) driver.Verdict {
 	said := answer.Message + answer.Body
 	switch answer.Code {
 	case http.StatusNotFound:
-		if strings.Contains(said, "No such object") {
+		if ofObject && !strings.Contains(said, "bucket does not exist") {
 			return driver.Absent
 		}
 	case http.StatusForbidden:
-		if strings.Contains(said, "ateLimitExceeded") {
+		if strings.Contains(said, "ateLimitExceeded") { // rateLimitExceeded, userRateLimitExceeded
 			return driver.Throttled
 		}
 	}
