@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"errors"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/google/uuid"
@@ -133,13 +132,12 @@ func (c *checkpointer) fail(a vnode.Attempt, err error) {
 	c.in.tell(captureFailed{a})
 }
 
-// put creates the segment's object, again and again until it stands or the attempt is over. Its name is its own: if
-// it exists, an earlier try has landed.
+// put creates the segment's object, again and again until it stands or the attempt is over.
 func (c *checkpointer) put(ctx context.Context, s backend.Segment) error {
 	retry := newBackoff()
 	for {
-		err := c.store.Create(ctx, s.Ref.Key(), s.Data)
-		if err == nil || errors.Is(err, backend.ErrExists) {
+		err := s.Put(ctx, c.store)
+		if err == nil {
 			return nil
 		}
 		if ctx.Err() != nil {
