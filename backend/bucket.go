@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
@@ -14,7 +13,10 @@ import (
 	"github.com/sheaf-go/sheaf/backend/internal/driver"
 )
 
-const listPage = 1000 // keys per request; what every provider grants
+const (
+	listPage = 1000    // keys per request; what every provider grants
+	largest  = 1 << 50 // bytes; no provider keeps an object so large
+)
 
 // errNotWritten marks an error of a write after which it is certain that nothing was or will be written.
 var errNotWritten = errors.New("nothing was written")
@@ -95,8 +97,8 @@ func (o *bucketRequests) Get(ctx context.Context, key string, part Range) ([]byt
 }
 
 func (o *bucketRequests) read(request *request, key string, part Range) ([]byte, error) {
-	length := min(part.Size, math.MaxInt64-part.Offset)
-	if length == 0 {
+	length := part.Size
+	if length == 0 || length > largest {
 		length = -1
 	}
 	r, err := o.bucket.NewRangeReader(request.ctx, key, part.Offset, length, nil)
@@ -104,6 +106,9 @@ func (o *bucketRequests) read(request *request, key string, part Range) ([]byte,
 		return o.readError(request, key, part, err)
 	}
 	defer r.Close()
+	if r.Size() < 0 {
+		return nil, o.explain(request, errors.New("the answer does not say how large the object is"), driver.Unheard)
+	}
 	if part.Size == 0 {
 		part.Size = r.Size() - part.Offset
 	}
@@ -118,43 +123,46 @@ func (o *bucketRequests) read(request *request, key string, part Range) ([]byte,
 	return data, nil
 }
 
-// readAll reads size bytes. The object is known to hold them: a shorter answer is a broken connection, and must not
-// look like a short object.
+func endsBefore(part Range, size int64) error {
+	return fmt.Errorf("it ends at %d, before the range %d+%d: %w", size, part.Offset, part.Size, io.ErrUnexpectedEOF)
+}
+
+// readAll reads size bytes and their end. The object is known to hold them: another answer is a broken connection, or
+// none of the store's, and must not look like a short object.
 func readAll(r io.Reader, size int64) ([]byte, error) {
 	data := make([]byte, size)
 	n, err := io.ReadFull(r, data)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, fmt.Errorf("answer broke off after %d of %d bytes", n, size)
 	}
-	return data, err
-}
-
-func endsBefore(part Range, size int64) error {
-	return fmt.Errorf("it ends at %d, before the range %d+%d: %w", size, part.Offset, part.Size, io.ErrUnexpectedEOF)
+	if err != nil {
+		return nil, err
+	}
+	switch _, err := io.ReadFull(r, make([]byte, 1)); {
+	case errors.Is(err, io.EOF):
+		return data, nil
+	case err != nil: // some drivers compare a checksum here
+		return nil, err
+	}
+	return nil, fmt.Errorf("answer goes on after %d bytes, which it says are all", size)
 }
 
 // readError says what an error of the blob library means for a read. A server refuses a range that begins at the end of
-// an object, though it asks for nothing behind it: that is no bytes, and no error.
+// an object, though it asks for nothing behind it: that is no bytes, and no error. The byte before tells.
 func (o *bucketRequests) readError(r *request, key string, part Range, err error) ([]byte, error) {
 	verdict := o.judge(err)
 	said := o.explain(r, err, verdict)
 	switch {
 	case verdict == driver.Absent:
 		return nil, fmt.Errorf("%w: %w", ErrNotFound, said)
-	case verdict == driver.Beyond && part.Size > 0:
+	case verdict != driver.Beyond:
+		return nil, said
+	case part.Size > 0 || part.Offset == 0:
 		return nil, fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, said)
-	case verdict == driver.Beyond:
-		o.count.gets.Add(1)
-		is, err := o.bucket.Attributes(r.ctx, key)
-		if err != nil {
-			return nil, o.explain(r, err, o.judge(err))
-		}
-		if is.Size != part.Offset {
-			return nil, endsBefore(part, is.Size)
-		}
-		return nil, nil
 	}
-	return nil, said
+	o.count.gets.Add(1)
+	_, err = o.read(r, key, Range{Offset: part.Offset - 1, Size: 1})
+	return nil, err
 }
 
 // Delete implements [requests].

@@ -26,7 +26,7 @@ type Store struct {
 	count   *requestCounts
 	objects *blob.Bucket
 	user    *blob.Bucket
-	lock    *storeLock        // nil: none is needed
+	lock    *storeLock       // nil: none is needed
 	remote  cloud.Connection // nil: the store is of this machine
 
 	once     sync.Once

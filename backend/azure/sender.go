@@ -2,6 +2,7 @@ package azure
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -29,6 +30,10 @@ func (s *sender) Do(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	answer.Request = r
+	if answer.StatusCode < 300 && answer.Header.Get("x-ms-request-id") == "" { // the library counts on what it may lack
+		_ = answer.Body.Close()
+		return nil, fmt.Errorf("%s: the answer, %s, is not one of a blob service", r.URL.Host, answer.Status)
+	}
 	return answer, nil
 }
 

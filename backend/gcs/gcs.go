@@ -120,12 +120,13 @@ func (c *connection) Judge(err error) driver.Verdict {
 	return driver.Unheard
 }
 
-// verdictOf judges an answer. The library takes any 404 for an object's; the words alone tell a bucket's.
+// verdictOf judges an answer. The library takes any 404 for an object's; the words alone tell a bucket's, and a page
+// that is somebody else's.
 func verdictOf(answer *googleapi.Error, ofObject bool) driver.Verdict {
 	said := answer.Message + answer.Body
 	switch answer.Code {
 	case http.StatusNotFound:
-		if ofObject && !strings.Contains(said, "bucket does not exist") {
+		if ofObject && !strings.Contains(said, "bucket does not exist") && !strings.HasPrefix(answer.Body, "<") {
 			return driver.Absent
 		}
 	case http.StatusForbidden:

@@ -15,8 +15,12 @@ func (c *connection) Judge(err error) driver.Verdict {
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		switch api.ErrorCode() {
-		case "NoSuchKey", "NotFound": // NotFound: HEAD, whose answers have no body
+		case "NoSuchKey":
 			return driver.Absent
+		case "NotFound": // which the library makes of any answer that has no code
+			if isHead(err) {
+				return driver.Absent
+			}
 		case "PreconditionFailed":
 			return driver.Taken
 		case "InvalidRange":
@@ -32,4 +36,10 @@ func (c *connection) Judge(err error) driver.Verdict {
 		return driver.OfStatus(response.HTTPStatusCode())
 	}
 	return driver.Unheard
+}
+
+// isHead reports whether an error is of a HEAD, whose answers have no body to say what is missing.
+func isHead(err error) bool {
+	var operation *smithy.OperationError
+	return errors.As(err, &operation) && operation.Operation() == "HeadObject"
 }
