@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"errors"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/google/uuid"
@@ -147,17 +146,14 @@ func (c *checkpointer) fail(a vnode.Attempt, err error) {
 	c.in.tell(captureFailed{a})
 }
 
-// put creates the segment's object, again and again until it stands or the attempt is over. Its name is its own: if
-// it exists, an earlier try has landed. It reports whether more than one try was made.
+// put creates the segment's object, again and again until it stands or the attempt is over. It reports whether more
+// than one try was made.
 func (c *checkpointer) put(ctx context.Context, s backend.Segment) (again bool, err error) {
 	retry := newBackoff()
 	for ; ; again = true {
-		err := c.store.Create(ctx, s.Ref.Key(), s.Data)
+		err := s.Put(ctx, c.store)
 		if err == nil {
 			return again, nil
-		}
-		if errors.Is(err, backend.ErrExists) {
-			return true, nil
 		}
 		if ctx.Err() != nil {
 			return true, ctx.Err()

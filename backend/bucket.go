@@ -9,156 +9,230 @@ import (
 
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
+
+	"github.com/sheaf-go/sheaf/backend/internal/driver"
 )
 
-const listPage = 1000 // keys per request; what every provider grants
+const (
+	listPage = 1000    // keys per request; what every provider grants
+	largest  = 1 << 50 // bytes; no provider keeps an object so large
+)
 
 // errNotWritten marks an error of a write after which it is certain that nothing was or will be written.
 var errNotWritten = errors.New("nothing was written")
 
-// bucketObjects is [Objects] over a bucket of the blob library.
-type bucketObjects struct {
+// bucketRequests is [requests] over a bucket of the blob library.
+type bucketRequests struct {
 	bucket *blob.Bucket
 	gate   *gate
+	count  *requestCounts
+	remote driver.Connection // nil: the bucket is of this machine
 }
 
-var _ Objects = (*bucketObjects)(nil)
+var _ requests = (*bucketRequests)(nil)
 
-// Create implements [Objects].
-func (o *bucketObjects) Create(ctx context.Context, key string, data []byte) error {
+// Create implements [requests].
+func (o *bucketRequests) Create(ctx context.Context, key string, data []byte) error {
+	o.count.creates.Add(1)
 	return o.write(ctx, "create", key, data, true)
 }
 
-// Put implements [Objects].
-func (o *bucketObjects) Put(ctx context.Context, key string, data []byte) error {
+// Put implements [requests].
+func (o *bucketRequests) Put(ctx context.Context, key string, data []byte) error {
+	o.count.puts.Add(1)
 	return o.write(ctx, "put", key, data, false)
 }
 
 // write goes through Upload with a content type and no MD5: with any other way of writing, the Azure driver panics
 // when a conditional create loses.
-func (o *bucketObjects) write(ctx context.Context, op, key string, data []byte, ifAbsent bool) error {
+func (o *bucketRequests) write(ctx context.Context, op, key string, data []byte, ifAbsent bool) error {
 	r, err := o.gate.enter(ctx, int64(len(data)))
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", op, key, err)
 	}
 	defer r.leave()
-	err = o.bucket.Upload(r.ctx, key, bytes.NewReader(data), &blob.WriterOptions{
-		ContentType: "application/octet-stream",
-		IfNotExist:  ifAbsent,
-	})
-	if err != nil {
-		return fmt.Errorf("%s %s: %w", op, key, writeError(r, err, ifAbsent))
+	options := &blob.WriterOptions{ContentType: "application/octet-stream", IfNotExist: ifAbsent}
+	if o.remote != nil {
+		options.BufferSize = o.remote.BufferSize()
+	}
+	if err := o.bucket.Upload(r.ctx, key, bytes.NewReader(data), options); err != nil {
+		return fmt.Errorf("%s %s: %w", op, key, o.writeError(r, err, ifAbsent))
 	}
 	return nil
 }
 
-// writeError says what an error of the blob library means for a write. A refusal that the same request always meets
-// says that nothing was written; any other, a denied permission too, may be the answer to a retry by the driver whose
-// first try landed.
-func writeError(r *request, err error, ifAbsent bool) error {
-	switch code := gcerrors.Code(err); {
+// writeError says what an error of the blob library means for a write. A refusal says that nothing was written; any
+// other error may hide that it was.
+func (o *bucketRequests) writeError(r *request, err error, ifAbsent bool) error {
+	verdict := o.judge(err)
+	said := o.explain(r, err, verdict)
+	switch {
 	case errors.Is(err, errNotWritten):
 		return err
-	case code == gcerrors.FailedPrecondition && ifAbsent:
-		return fmt.Errorf("%w: %w", ErrExists, err)
-	case code == gcerrors.InvalidArgument, code == gcerrors.Unimplemented:
-		return err
+	case verdict == driver.Taken && ifAbsent:
+		return fmt.Errorf("%w: %w", ErrExists, said)
+	case verdict == driver.Refused:
+		return said
 	}
-	return fmt.Errorf("%w: %w", ErrUnknown, r.explain(err))
+	o.count.unknown.Add(1)
+	return fmt.Errorf("%w: %w", ErrUnknown, said)
 }
 
-// Get implements [Objects].
-func (o *bucketObjects) Get(ctx context.Context, key string, part Range) ([]byte, error) {
+// Get implements [requests].
+func (o *bucketRequests) Get(ctx context.Context, key string, part Range) ([]byte, error) {
 	if part.Offset < 0 || part.Size < 0 {
 		return nil, fmt.Errorf("get %s: range %d+%d is negative", key, part.Offset, part.Size)
 	}
-	r, err := o.gate.enter(ctx, part.Size)
+	r, err := o.gate.enter(ctx, 0) // what the range asks for may be more than there is
 	if err != nil {
 		return nil, fmt.Errorf("get %s: %w", key, err)
 	}
 	defer r.leave()
+	o.count.gets.Add(1)
 	data, err := o.read(r, key, part)
 	if err != nil {
-		return nil, fmt.Errorf("get %s: %w", key, r.explain(err))
+		return nil, fmt.Errorf("get %s: %w", key, err)
 	}
 	return data, nil
 }
 
-func (o *bucketObjects) read(request *request, key string, part Range) ([]byte, error) {
+func (o *bucketRequests) read(request *request, key string, part Range) ([]byte, error) {
 	length := part.Size
-	if length == 0 {
+	if length == 0 || length > largest {
 		length = -1
 	}
 	r, err := o.bucket.NewRangeReader(request.ctx, key, part.Offset, length, nil)
 	if err != nil {
-		return nil, readError(err)
+		return o.readError(request, key, part, err)
 	}
 	defer r.Close()
+	if r.Size() < 0 {
+		return nil, o.explain(request, errors.New("the answer does not say how large the object is"), driver.Unheard)
+	}
 	if part.Size == 0 {
 		part.Size = r.Size() - part.Offset
 	}
 	if part.Size < 0 || part.Size > r.Size()-part.Offset {
-		return nil, fmt.Errorf("it ends at %d, before the range at %d: %w", r.Size(), part.Offset, io.ErrUnexpectedEOF)
+		return nil, endsBefore(part, r.Size())
 	}
 	request.allow(part.Size)
-	return readAll(r, part.Size)
+	data, err := readAll(r, part.Size)
+	if err != nil {
+		return nil, o.explain(request, err, driver.Unheard)
+	}
+	return data, nil
 }
 
-// readAll reads size bytes. The object is known to hold them: a shorter answer is a broken connection, and must not
-// look like a short object.
+func endsBefore(part Range, size int64) error {
+	return fmt.Errorf("it ends at %d, before the range %d+%d: %w", size, part.Offset, part.Size, io.ErrUnexpectedEOF)
+}
+
+// readAll reads size bytes and their end. The object is known to hold them: another answer is a broken connection, or
+// none of the store's, and must not look like a short object.
 func readAll(r io.Reader, size int64) ([]byte, error) {
 	data := make([]byte, size)
 	n, err := io.ReadFull(r, data)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, fmt.Errorf("answer broke off after %d of %d bytes", n, size)
 	}
-	return data, err
-}
-
-func readError(err error) error {
-	if gcerrors.Code(err) == gcerrors.NotFound {
-		return fmt.Errorf("%w: %w", ErrNotFound, err)
+	if err != nil {
+		return nil, err
 	}
-	return err
+	switch _, err := io.ReadFull(r, make([]byte, 1)); {
+	case errors.Is(err, io.EOF):
+		return data, nil
+	case err != nil: // some drivers compare a checksum here
+		return nil, err
+	}
+	return nil, fmt.Errorf("answer goes on after %d bytes, which it says are all", size)
 }
 
-// Delete implements [Objects].
-func (o *bucketObjects) Delete(ctx context.Context, key string) error {
+// readError says what an error of the blob library means for a read. A server refuses a range that begins at the end of
+// an object, though it asks for nothing behind it: that is no bytes, and no error. The byte before tells.
+func (o *bucketRequests) readError(r *request, key string, part Range, err error) ([]byte, error) {
+	verdict := o.judge(err)
+	said := o.explain(r, err, verdict)
+	switch {
+	case verdict == driver.Absent:
+		return nil, fmt.Errorf("%w: %w", ErrNotFound, said)
+	case verdict != driver.Beyond:
+		return nil, said
+	case part.Size > 0 || part.Offset == 0:
+		return nil, fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, said)
+	}
+	o.count.gets.Add(1)
+	_, err = o.read(r, key, Range{Offset: part.Offset - 1, Size: 1})
+	return nil, err
+}
+
+// Delete implements [requests].
+func (o *bucketRequests) Delete(ctx context.Context, key string) error {
 	r, err := o.gate.enter(ctx, 0)
 	if err != nil {
 		return fmt.Errorf("delete %s: %w", key, err)
 	}
 	defer r.leave()
+	o.count.deletes.Add(1)
 	err = o.bucket.Delete(r.ctx, key)
-	if err == nil || gcerrors.Code(err) == gcerrors.NotFound {
+	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("delete %s: %w", key, r.explain(err))
-}
-
-// List implements [Objects]. yield runs between requests, so it may use the store.
-func (o *bucketObjects) List(ctx context.Context, prefix string, yield func(string, int64) bool) error {
-	for token := blob.FirstPageToken; len(token) > 0; {
-		page, next, err := o.listPage(ctx, token, prefix)
-		if err != nil {
-			return fmt.Errorf("list %s: %w", prefix, err)
-		}
-		for _, object := range page {
-			if !yield(object.Key, object.Size) {
-				return nil
-			}
-		}
-		token = next
+	verdict := o.judge(err)
+	if verdict == driver.Absent {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("delete %s: %w", key, o.explain(r, err, verdict))
 }
 
-func (o *bucketObjects) listPage(ctx context.Context, token []byte, prefix string) ([]*blob.ListObject, []byte, error) {
+// ListPage implements [requests].
+func (o *bucketRequests) ListPage(ctx context.Context, prefix string, token []byte) ([]listedObject, []byte, error) {
 	r, err := o.gate.enter(ctx, 0)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("list %s: %w", prefix, err)
 	}
 	defer r.leave()
-	page, next, err := o.bucket.ListPage(r.ctx, token, listPage, &blob.ListOptions{Prefix: prefix})
-	return page, next, r.explain(err)
+	o.count.lists.Add(1)
+	if token == nil {
+		token = blob.FirstPageToken
+	}
+	objects, next, err := o.bucket.ListPage(r.ctx, token, listPage, &blob.ListOptions{Prefix: prefix})
+	if err != nil {
+		return nil, nil, fmt.Errorf("list %s: %w", prefix, o.explain(r, err, o.judge(err)))
+	}
+	page := make([]listedObject, len(objects))
+	for i, object := range objects {
+		page[i] = listedObject{key: object.Key, size: object.Size}
+	}
+	return page, next, nil
+}
+
+// judge says what an error of the blob library means.
+func (o *bucketRequests) judge(err error) driver.Verdict {
+	if o.remote != nil {
+		return o.remote.Judge(err)
+	}
+	switch gcerrors.Code(err) {
+	case gcerrors.NotFound:
+		return driver.Absent
+	case gcerrors.FailedPrecondition:
+		return driver.Taken
+	case gcerrors.InvalidArgument, gcerrors.Unimplemented:
+		return driver.Refused
+	}
+	return driver.Unheard
+}
+
+// explain returns an error of the blob library with the reason, if its request's context has ended; one of a server in
+// words alone.
+func (o *bucketRequests) explain(r *request, err error, verdict driver.Verdict) error {
+	if o.remote == nil {
+		return r.explain(err)
+	}
+	said := &serverError{text: hideQueries(err.Error()), cause: context.Cause(r.ctx)}
+	switch verdict {
+	case driver.Unheard, driver.Failed, driver.Throttled:
+		said.passes = true
+		o.count.trouble(said.cause, verdict)
+	}
+	return said
 }

@@ -182,8 +182,8 @@ func Compact(ctx context.Context, objects Objects, rec *Record, plan FoldPlan, n
 	}
 	f.fold.Ref = seg.Ref
 	if seg.Ref.Vnodes.Len() > 0 {
-		if err := objects.Create(ctx, seg.Ref.Key(), seg.Data); err != nil {
-			return nil, fmt.Errorf("put segment %s: %w", seg.Ref.Key(), err)
+		if err := seg.Put(ctx, objects); err != nil {
+			return nil, err
 		}
 	}
 	return f.fold, nil

@@ -44,5 +44,22 @@ var (
 
 // NewStore makes a store over a bucket.
 func NewStore(b *blob.Bucket) *Store {
-	return &Store{gate: newGate(), objects: b, user: memblob.OpenBucket(nil)}
+	return &Store{gate: newGate(), count: &requestCounts{}, objects: b, user: memblob.OpenBucket(nil)}
+}
+
+// Single is what Objects is made of.
+type (
+	Single = requests
+	Listed = listedObject
+)
+
+// ErrTransient is what an error is after which a request is repeated.
+var ErrTransient = errTransient
+
+func NewListed(key string, size int64) Listed { return Listed{key: key, size: size} }
+
+// Repeating makes a store of requests, with the lot that shortens pauses, and counts what it repeats. closing ends it.
+func Repeating(r Single, lot func() float64) (objects Objects, retries func() int64, closing func()) {
+	g, count := newGate(), &requestCounts{}
+	return &retrying{requests: r, count: count, wait: g.wait, jitter: lot}, count.retries.Load, g.shut
 }

@@ -62,6 +62,20 @@ func (g *gate) enter(ctx context.Context, size int64) (*request, error) {
 // allow sets the deadline anew, for size bytes from now on.
 func (r *request) allow(size int64) { r.timer.Reset(budget(size)) }
 
+// wait returns after d, or with the reason when ctx ends or the gate closes.
+func (g *gate) wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-g.closing.Done():
+		return ErrClosed
+	}
+}
+
 // explain says why the request's context ended, if that is why err came.
 func (r *request) explain(err error) error {
 	if err == nil || r.ctx.Err() == nil || !errors.Is(err, context.Canceled) {

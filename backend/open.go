@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"path/filepath"
 	"sync"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/driver"
 	"gocloud.dev/blob/memblob"
+
+	cloud "github.com/sheaf-go/sheaf/backend/internal/driver"
 )
 
 // userPrefix is where the embedding program's own objects are: never read, never collected.
@@ -20,9 +23,11 @@ const userPrefix = "user/"
 type Store struct {
 	config  Config
 	gate    *gate
+	count   *requestCounts
 	objects *blob.Bucket
 	user    *blob.Bucket
-	lock    *storeLock // nil: none is needed
+	lock    *storeLock       // nil: none is needed
+	remote  cloud.Connection // nil: the store is of this machine
 
 	once     sync.Once
 	closeErr error
@@ -35,7 +40,7 @@ func (c Config) Open(ctx context.Context) (*Store, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	s, err := c.open()
+	s, err := c.open(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", c.place(), err)
 	}
@@ -47,11 +52,11 @@ func (c Config) Open(ctx context.Context) (*Store, error) {
 
 // OpenReader opens a store only to read it: it takes no lock and makes nothing, and may be used beside the store's
 // owners. A store that is not there is [fs.ErrNotExist]; so is one in memory, which only its own process can read.
-func (c Config) OpenReader(context.Context) (*Store, error) {
+func (c Config) OpenReader(ctx context.Context) (*Store, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	s, err := c.openReader()
+	s, err := c.openReader(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open store %s for reading: %w", c.place(), err)
 	}
@@ -61,11 +66,11 @@ func (c Config) OpenReader(context.Context) (*Store, error) {
 // OpenBucket opens the part of the store that is the caller's own, under user/, for any objects of theirs. It takes no
 // lock: it may be used beside open stores and other buckets, here and in other processes. The caller closes it.
 // For a store in memory it is a new, empty one: [Store.Bucket] is the one that goes with a store.
-func (c Config) OpenBucket(context.Context) (*blob.Bucket, error) {
+func (c Config) OpenBucket(ctx context.Context) (*blob.Bucket, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	b, err := c.openBucket(userPrefix)
+	b, err := c.openBucket(ctx, userPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", c.place(), err)
 	}
@@ -75,9 +80,9 @@ func (c Config) OpenBucket(context.Context) (*blob.Bucket, error) {
 // OpenURL opens a bucket for objects that have nothing to do with a store, but are written like a store's: whole,
 // durable, and created once where [blob.WriterOptions] says IfNotExist. A directory is made if there is none. The
 // caller closes it. A mem:// bucket is a new, empty one.
-func OpenURL(_ context.Context, url string) (*blob.Bucket, error) {
+func OpenURL(ctx context.Context, url string) (*blob.Bucket, error) {
 	c := Config{Backend: KindObjectStore, URL: url}
-	b, err := c.openBucket("")
+	b, err := c.openBucket(ctx, "")
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", c.place(), err)
 	}
@@ -88,7 +93,15 @@ func OpenURL(_ context.Context, url string) (*blob.Bucket, error) {
 func (s *Store) Config() Config { return s.config.Clone() }
 
 // Objects returns what Sheaf keeps in the store. After Close its methods return [ErrClosed].
-func (s *Store) Objects() Objects { return &bucketObjects{bucket: s.objects, gate: s.gate} }
+func (s *Store) Objects() Objects {
+	return &retrying{
+		requests: &bucketRequests{bucket: s.objects, gate: s.gate, count: s.count, remote: s.remote},
+		count:    s.count, wait: s.gate.wait, jitter: rand.Float64,
+	}
+}
+
+// Requests counts what was asked of the store through its [Store.Objects] since it was opened.
+func (s *Store) Requests() Requests { return s.count.now() }
 
 // Bucket returns the caller's own part of the store, under user/. It is open as long as the store is.
 func (s *Store) Bucket() *blob.Bucket { return s.user }
@@ -99,6 +112,9 @@ func (s *Store) Close() error {
 		s.gate.shut()
 		_ = s.user.Close() // the caller may have closed it
 		s.closeErr = s.objects.Close()
+		if s.remote != nil {
+			s.closeErr = errors.Join(s.closeErr, s.remote.Close())
+		}
 		if s.lock != nil {
 			s.closeErr = errors.Join(s.closeErr, s.lock.release())
 		}
@@ -106,77 +122,90 @@ func (s *Store) Close() error {
 	return s.closeErr
 }
 
-func (c Config) open() (*Store, error) {
-	dir, onDisk, err := c.location()
-	if err != nil {
+func (c Config) open(ctx context.Context) (*Store, error) {
+	h, err := c.home()
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if !onDisk {
+	case h.connect != nil:
+		return c.onServer(ctx, h)
+	case h.dir == "":
 		return c.inMemory(), nil
 	}
-	if err := osDisk().makeDir(dir); err != nil {
+	if err := osDisk().makeDir(h.dir); err != nil {
 		return nil, named(err)
 	}
-	lock, err := lockStore(dir, c.Instance(), c.Backend == KindLocal)
+	lock, err := lockStore(h.dir, c.Instance(), c.Backend == KindLocal)
 	if err != nil {
 		return nil, err
 	}
-	temp, err := openTempDir(dir)
+	temp, err := openTempDir(h.dir)
 	if err != nil {
 		return nil, errors.Join(err, lock.release())
 	}
-	return c.onDisk(openFileDriver(dir, temp), lock), nil
+	return c.onDisk(openFileDriver(h.dir, temp), lock), nil
 }
 
-func (c Config) openReader() (*Store, error) {
-	dir, onDisk, err := c.location()
-	if err != nil {
+func (c Config) openReader(ctx context.Context) (*Store, error) {
+	h, err := c.home()
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if !onDisk {
+	case h.connect != nil:
+		return c.onServer(ctx, h)
+	case h.dir == "":
 		return nil, fmt.Errorf("it is in the memory of the process that opened it: %w", fs.ErrNotExist)
 	}
-	if err := mustBeDir(dir); err != nil {
+	if err := mustBeDir(h.dir); err != nil {
 		return nil, err
 	}
-	return c.onDisk(openFileDriver(dir, nil), nil), nil
+	return c.onDisk(openFileDriver(h.dir, nil), nil), nil
 }
 
-func (c Config) openBucket(prefix string) (*blob.Bucket, error) {
-	dir, onDisk, err := c.location()
-	if err != nil {
+func (c Config) openBucket(ctx context.Context, prefix string) (*blob.Bucket, error) {
+	h, err := c.home()
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if !onDisk {
+	case h.connect != nil:
+		return c.serverBucket(ctx, h, prefix)
+	case h.dir == "":
 		return memblob.OpenBucket(nil), nil
 	}
-	if err := osDisk().makeDir(dir); err != nil {
+	if err := osDisk().makeDir(h.dir); err != nil {
 		return nil, named(err)
 	}
-	temp, err := openTempDir(dir)
+	temp, err := openTempDir(h.dir)
 	if err != nil {
 		return nil, err
 	}
-	return blob.NewBucket(driver.NewPrefixedBucket(openFileDriver(dir, temp), prefix)), nil
+	return blob.NewBucket(driver.NewPrefixedBucket(openFileDriver(h.dir, temp), prefix)), nil
 }
 
-// location returns the directory of a store on disk, absolute; false for one in memory.
-func (c Config) location() (string, bool, error) {
+// home is where a store is: in a directory, absolute; behind a connection; or, if it has neither, in memory.
+type home struct {
+	dir     string
+	connect cloud.Connect
+	url     StoreURL
+}
+
+func (c Config) home() (home, error) {
 	if dir, ok := c.LocalDir(); ok {
 		dir, err := filepath.Abs(dir)
-		return dir, true, err
+		return home{dir: dir}, err
 	}
 	if c.Backend == KindInProcess {
-		return "", false, nil
+		return home{}, nil
 	}
 	u, err := ParseURL(c.URL)
-	if err != nil {
-		return "", false, err
+	if err != nil || u.Driver() == "" {
+		return home{}, err
 	}
-	if link := u.Driver(); link != "" {
-		return "", false, &DriverError{Scheme: u.Scheme, Import: link}
+	connect := cloud.Linked(u.Scheme)
+	if connect == nil {
+		return home{}, &DriverError{Scheme: u.Scheme, Import: u.Driver()}
 	}
-	return "", false, nil
+	return home{connect: connect, url: u}, nil
 }
 
 // place names the store for people.
@@ -195,6 +224,7 @@ func (c Config) inMemory() *Store {
 	return &Store{
 		config:  c.Clone(),
 		gate:    newGate(),
+		count:   &requestCounts{},
 		objects: memblob.OpenBucket(&memblob.Options{NoMD5: true}),
 		user:    memblob.OpenBucket(nil),
 	}
@@ -204,6 +234,7 @@ func (c Config) onDisk(d *fileDriver, lock *storeLock) *Store {
 	return &Store{
 		config:  c.Clone(),
 		gate:    newGate(),
+		count:   &requestCounts{},
 		objects: blob.NewBucket(d),
 		user:    blob.NewBucket(borrowed{driver.NewPrefixedBucket(d, userPrefix)}),
 		lock:    lock,

@@ -1,0 +1,2 @@
+// Package azure links the driver.
+package azure

@@ -1,0 +1,2 @@
+// Package gcs links the driver.
+package gcs

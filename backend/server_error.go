@@ -1,0 +1,38 @@
+package backend
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// errTransient is what an error is if the same request may yet succeed.
+var errTransient = errors.New("it may pass")
+
+// serverError is what a cloud's library says of a request, in words. Its own errors hold the request itself, with
+// headers and tokens: they do not leave the store.
+type serverError struct {
+	text   string
+	cause  error // why the request's context ended; nil: it did not
+	passes bool  // it is errTransient
+}
+
+func (e *serverError) Error() string {
+	if e.cause == nil {
+		return e.text
+	}
+	return fmt.Sprintf("%v (%s)", e.cause, e.text)
+}
+
+// Unwrap returns why the request ended.
+func (e *serverError) Unwrap() error { return e.cause }
+
+// Is reports whether the error is errTransient.
+func (e *serverError) Is(target error) bool { return e.passes && target == errTransient }
+
+// hideQueries puts a text on one line and takes the queries out of the URLs in it: they may be signed.
+func hideQueries(text string) string {
+	urls := regexp.MustCompile(`([a-z][a-z0-9+.-]*://[^\s"'?]*)\?[^\s"']*`)
+	return urls.ReplaceAllString(strings.Join(strings.Fields(text), " "), "${1}?"+redacted)
+}
