@@ -60,6 +60,7 @@ type (
 	}
 	want          struct{}
 	demand        struct{}
+	conclude      struct{}
 	captureFailed struct{ attempt vnode.Attempt }
 	emitted       struct{ epoch vnode.Epoch }
 	published     struct{ floor uint64 }
@@ -92,6 +93,8 @@ func (c *coordinator) Receive(ctx actor.Context) {
 		}
 	case demand:
 		c.carry(ctx, c.rules.Demand())
+	case conclude:
+		c.carry(ctx, c.rules.Conclude())
 	case CutNamed:
 		c.carry(ctx, c.rules.Cut(m))
 	case Captured:

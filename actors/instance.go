@@ -547,7 +547,7 @@ func (in *Instance[K, E, S, R]) settle(ctx context.Context) error {
 func (in *Instance[K, E, S, R]) emissionRecorded() bool {
 	rec := in.newest.Load().rec
 	if rec.Emitted < rec.Epoch && in.emittedAt.Load() >= uint64(rec.Epoch) {
-		in.tell(demand{})
+		in.tell(conclude{})
 	}
 	return rec.Emitted >= rec.Epoch
 }

@@ -330,19 +330,41 @@ func (in *Instance[K, E, S, R]) flush(ctx context.Context) error {
 		}
 	}
 	for _, s := range in.allSources() {
-		at := s.owes()
-		for s.sealed.Load() < at {
-			in.tell(want{}) // also where nothing changed but the position: all its events were rejected
-			in.tell(demand{})
-			wait, cancel := context.WithTimeout(ctx, repeatAfter)
-			err := in.await(wait, func() bool { return s.sealed.Load() >= at })
-			cancel()
-			if err != nil && (ctx.Err() != nil || in.Err() != nil) {
-				return err
-			}
+		var err error
+		if s.pushed != nil {
+			err = s.pushed.Flush(ctx)
+		} else {
+			err = in.sealCut(ctx, s.name, s.read.Load())
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// sealCut returns when everything up to a position of a source, which was read or will be soon, is sealed. It demands an
+// epoch, and another one when one was sealed with a lower cut.
+func (in *Instance[K, E, S, R]) sealCut(ctx context.Context, name string, at uint64) error {
+	var asked *vnode.View
+	for {
+		view := in.newest.Load().view
+		switch {
+		case view.Cuts[name] >= at:
+			return nil
+		case asked == nil || view.Epoch > asked.Epoch:
+			asked = view
+			in.tell(demand{})
+		default: // nothing may have changed but the position: all events were rejected
+			in.tell(want{})
+		}
+		wait, cancel := context.WithTimeout(ctx, repeatAfter)
+		err := in.await(wait, func() bool { return in.newest.Load().view.Epoch > view.Epoch })
+		cancel()
+		if err != nil && (ctx.Err() != nil || in.Err() != nil) {
+			return err
+		}
+	}
 }
 
 // Checkpoint seals everything sent before and keeps that epoch under a name until the name is given again: it stays

@@ -75,9 +75,9 @@ type source[K vnode.Key, E any] struct {
 type pushed interface {
 	begin(at uint64, ended bool) // at its sealed position
 	free(sealed uint64)
-	taken() uint64 // position of the newest event that it was handed
-	shut()         // take nothing more
-	held() string  // the bound that makes its sender wait; empty if none does
+	Flush(ctx context.Context) error
+	shut()        // take nothing more
+	held() string // the bound that makes its sender wait; empty if none does
 }
 
 // toSource is a message to a source: one of its fields is set.
@@ -130,14 +130,6 @@ func (s *source[K, E]) begin(at uint64, ended bool) {
 	if s.pushed != nil {
 		s.pushed.begin(at, ended)
 	}
-}
-
-// owes is the position up to which a flush must seal.
-func (s *source[K, E]) owes() uint64 {
-	if s.pushed != nil {
-		return s.pushed.taken()
-	}
-	return s.read.Load()
 }
 
 func (s *source[K, E]) answer(r vnode.Reply) { s.inbox.put(toSource{reply: r}) }
@@ -210,8 +202,8 @@ func (s *source[K, E]) tellCut() {
 func (s *source[K, E]) tellEnd() {
 	if s.rules.Ended() && !s.rules.Done() {
 		s.ended.Store(true)
-		s.in.tell(want{})
 		s.in.tell(demand{})
+		s.in.tell(want{})
 	}
 }
 
