@@ -40,11 +40,11 @@ var (
 
 // Instance is an app at work on a store. Its methods may be called from many goroutines at once.
 type Instance[K Key, E, S, R any] struct {
-	in     *actors.Instance[K, E, S, R]
-	ledger *backend.Ledger
-	store  *backend.Store
-	once   sync.Once // frees the store
-	freed  error
+	in       *actors.Instance[K, E, S, R]
+	ledger   *backend.Ledger
+	store    *backend.Store
+	watching sync.WaitGroup // one goroutine, which frees the store when the instance has ended
+	freed    error          // of that
 }
 
 // hintTime is how long a closing instance tries to leave a hint of the newest record.
@@ -69,7 +69,7 @@ func Open[K Key, E, S, R any](ctx context.Context, cfg Config, app App[K, E, S, 
 	if err != nil {
 		return nil, fmt.Errorf("open: %w", errors.Join(err, store.Close()))
 	}
-	in.watch()
+	in.watching.Go(in.watch)
 	return in, nil
 }
 
@@ -180,24 +180,21 @@ func (i *Instance[K, E, S, R]) Err() error { return i.in.Err() }
 // first, what is not sealed is left to be replayed, and the error says so; the instance ends all the same. It may be
 // called twice.
 func (i *Instance[K, E, S, R]) Close(ctx context.Context) error {
-	return errors.Join(i.in.Close(ctx), i.release())
+	err := i.in.Close(ctx)
+	select {
+	case <-i.in.Done():
+		i.watching.Wait()
+		return errors.Join(err, i.freed)
+	default:
+		return err // another call is closing it
+	}
 }
 
-// watch frees the store of an instance that ends by itself.
+// watch frees the store once the instance has ended, by Close or by itself.
 func (i *Instance[K, E, S, R]) watch() {
-	go func() {
-		<-i.in.Done()
-		_ = i.release()
-	}()
-}
-
-// release frees the store once the instance has ended.
-func (i *Instance[K, E, S, R]) release() error {
-	i.once.Do(func() {
-		hint, cancel := context.WithTimeout(context.Background(), hintTime)
-		defer cancel()
-		_ = i.ledger.Close(hint) // only a hint is lost
-		i.freed = i.store.Close()
-	})
-	return i.freed
+	<-i.in.Done()
+	hint, cancel := context.WithTimeout(context.Background(), hintTime)
+	defer cancel()
+	_ = i.ledger.Close(hint) // only a hint is lost
+	i.freed = i.store.Close()
 }

@@ -39,11 +39,13 @@ type Instance[K vnode.Key, E, S, R any] struct {
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup // every goroutine and timer that the instance started
 	done   chan struct{}
-	over   sync.RWMutex // guards ended against wg
-	ended  bool         // nothing more is started
-	// closeErr is what the first Close returned, once done is closed.
+	over   sync.RWMutex   // guards ended against wg and stops
+	ended  bool           // nothing more is started
+	stops  sync.WaitGroup // goroutines that end the instance; Close waits for them
+	once   sync.Once
+	closer chan struct{} // closed when the first Close returns
+	// closeErr is what it returned.
 	closeErr error
-	once     sync.Once
 
 	newest    atomic.Pointer[known]
 	dirty     atomic.Int64 // vnodes that hold changes that no capture holds
@@ -87,7 +89,7 @@ func Start[K vnode.Key, E, S, R any](ctx context.Context, cfg Config[K, E, S, R]
 	}
 	in := &Instance[K, E, S, R]{
 		cfg: cfg, self: vnode.Member{Instance: cfg.Instance, Incarnation: id}, ledger: ledger,
-		done: make(chan struct{}), restores: newInbox[vnode.ID](),
+		done: make(chan struct{}), closer: make(chan struct{}), restores: newInbox[vnode.ID](),
 		sealedAt: make(chan struct{}, 1), floorAt: make(chan struct{}, 1), results: newResults[R](),
 		sources: map[string]*source[K, E]{}, producers: map[string]*Producer[K, E]{},
 		ends: map[string]func(error){}, opening: map[string]chan struct{}{}, news: make(chan struct{}),
@@ -107,6 +109,7 @@ func Start[K vnode.Key, E, S, R any](ctx context.Context, cfg Config[K, E, S, R]
 	in.emitLeft(unsent)
 	if err := in.ready(ctx); err != nil {
 		in.Abort(err)
+		in.stops.Wait()
 		return nil, err
 	}
 	in.started.Store(true)
@@ -369,8 +372,13 @@ func (in *Instance[K, E, S, R]) opened(a vnode.Attempt) {
 	}
 }
 
+// stop ends the instance, from one of its own goroutines.
 func (in *Instance[K, E, S, R]) stop(err error) {
-	go in.Abort(err)
+	in.over.RLock()
+	defer in.over.RUnlock()
+	if !in.ended {
+		in.stops.Go(func() { in.Abort(err) })
+	}
 }
 
 func (in *Instance[K, E, S, R]) changed() int64 { return in.dirty.Load() }
@@ -502,14 +510,16 @@ func (in *Instance[K, E, S, R]) Close(ctx context.Context) error {
 	in.mu.Unlock()
 	if !first {
 		select {
-		case <-in.done:
+		case <-in.closer:
 			return in.closeErr
 		case <-ctx.Done():
 			return fmt.Errorf("close, begun before: %w", context.Cause(ctx))
 		}
 	}
+	defer close(in.closer)
 	in.closeErr = in.settle(ctx)
 	in.Abort(ErrClosed)
+	in.stops.Wait()
 	return in.closeErr
 }
 
