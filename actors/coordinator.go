@@ -32,6 +32,8 @@ type host interface {
 	publish(rec *backend.Record, sealed bool)
 	// opened tells of an attempt.
 	opened(a vnode.Attempt)
+	// abandoned tells why an attempt did not fill.
+	abandoned(why error)
 	// stop ends the instance.
 	stop(err error)
 	// changed says how many vnodes hold changes that no capture holds.
@@ -134,7 +136,7 @@ func (c *coordinator) carry(ctx actor.Context, effects []Effect) {
 			c.answers[e.Answer.Ticket] <- *e.Answer
 			delete(c.answers, e.Answer.Ticket)
 		case e.Aborted != nil:
-			c.in.troubles().failed(sealEpoch, e.Aborted)
+			c.in.abandoned(e.Aborted)
 		case e.Stop != nil:
 			c.in.stop(e.Stop)
 		}

@@ -47,14 +47,16 @@ type Instance[K vnode.Key, E, S, R any] struct {
 	// closeErr is what it returned.
 	closeErr error
 
+	began     time.Time
+	meters    *meters
+	watch     *stopwatch
 	newest    atomic.Pointer[known]
 	dirty     atomic.Int64 // vnodes that hold changes that no capture holds
 	lives     atomic.Uint64
-	rejects   atomic.Uint64
-	panics    atomic.Uint64
 	started   atomic.Bool // every vnode had its slice once: a store that turns out damaged now is a problem, not an end
 	emittedAt atomic.Uint64
 	waiting   atomic.Int64 // epochs that are sealed and that the sinks did not take
+	left      vnode.Epoch  // sealed before this start
 	emitting  atomic.Int64 // the sink that was given the newest result
 	problems  *troubles
 	restores  *inbox[vnode.ID]
@@ -95,9 +97,12 @@ func Start[K vnode.Key, E, S, R any](ctx context.Context, cfg Config[K, E, S, R]
 		ends: map[string]func(error){}, opening: map[string]chan struct{}{}, news: make(chan struct{}),
 	}
 	in.ctx, in.cancel = context.WithCancelCause(context.Background())
-	in.problems = newTroubles(in.ctx, cfg.Log)
+	in.problems = newTroubles(in.ctx, cfg.Log, cfg.Timeline)
+	in.began, in.watch = time.Now(), newStopwatch(cfg.Identity.Capacity)
+	in.meters = &meters{applied: make([]atomic.Uint64, cfg.Identity.Capacity)}
 	in.origins.Store(&map[string]func(vnode.Reply){})
 	in.emittedAt.Store(uint64(newest.Emitted))
+	in.left = newest.Epoch
 	in.newest.Store(&known{rec: newest, view: ViewOf(newest)})
 	unsent, waiting, err := in.unemitted(ctx, newest)
 	if err != nil {
@@ -113,6 +118,7 @@ func Start[K vnode.Key, E, S, R any](ctx context.Context, cfg Config[K, E, S, R]
 		return nil, err
 	}
 	in.started.Store(true)
+	cfg.Timeline.Note(in.began, StepReady, "%d vnodes are served", len(in.vnodes))
 	return in, nil
 }
 
@@ -165,7 +171,7 @@ func (in *Instance[K, E, S, R]) spawnActors(newest *backend.Record) {
 	}, fatal))
 	in.spawnVnodes()
 	in.checkpointer = root.Spawn(actor.PropsFromProducer(func() actor.Actor {
-		return &checkpointer{store: in.cfg.Store, identity: in.cfg.Identity, self: in.self, in: in, vnodes: in.vnodes}
+		return &checkpointer{store: in.cfg.Store, identity: in.cfg.Identity, self: in.self, in: in, vnodes: in.vnodes, watch: in.watch}
 	}, fatal))
 	if in.cfg.App.Fold != nil {
 		app := merger.App[R]{Merge: in.cfg.Merge, Codec: in.cfg.App.Result, Sinks: in.sinks()}
@@ -177,6 +183,7 @@ func (in *Instance[K, E, S, R]) spawnActors(newest *backend.Record) {
 func (in *Instance[K, E, S, R]) emitLeft(unsent []*merger.Sealed) {
 	in.waiting.Add(int64(len(unsent)))
 	for _, s := range unsent {
+		in.watch.waits(s.Epoch)
 		if in.merger == nil {
 			in.Emitted(s.Epoch)
 		} else {
@@ -334,6 +341,9 @@ func (in *Instance[K, E, S, R]) publish(rec *backend.Record, sealed bool) {
 		poke(in.floorAt)
 	}
 	in.fenceOld(k.view)
+	if !old.ours && k.ours {
+		in.cfg.Timeline.Note(in.began, StepTakeOver, "record %d begins term %d", rec.Seq, rec.Term)
+	}
 	if !old.ours {
 		in.restores.poke()
 	}
@@ -342,6 +352,7 @@ func (in *Instance[K, E, S, R]) publish(rec *backend.Record, sealed bool) {
 
 func (in *Instance[K, E, S, R]) sealed(rec *backend.Record) {
 	in.problems.fine(sealEpoch)
+	in.watch.stands(rec.Attempt)
 	in.waiting.Add(1)
 	poke(in.sealedAt)
 	if in.merger != nil {
@@ -360,6 +371,7 @@ func poke(c chan struct{}) {
 
 // opened tells of an attempt: the sources, which put barriers; without sources the vnodes, a few at a time.
 func (in *Instance[K, E, S, R]) opened(a vnode.Attempt) {
+	in.watch.begin(a)
 	k := in.newest.Load()
 	if len(k.view.Sources) == 0 {
 		in.system.Root.Send(in.checkpointer, &vnode.OpenAttempt{Attempt: a, View: k.view})
@@ -372,6 +384,12 @@ func (in *Instance[K, E, S, R]) opened(a vnode.Attempt) {
 	}
 }
 
+// abandoned tells why an attempt did not fill.
+func (in *Instance[K, E, S, R]) abandoned(why error) {
+	in.watch.abandon()
+	in.problems.failed(sealEpoch, why)
+}
+
 // stop ends the instance, from one of its own goroutines.
 func (in *Instance[K, E, S, R]) stop(err error) {
 	in.over.RLock()
@@ -382,6 +400,9 @@ func (in *Instance[K, E, S, R]) stop(err error) {
 }
 
 func (in *Instance[K, E, S, R]) changed() int64 { return in.dirty.Load() }
+
+// Took counts events that a vnode took.
+func (in *Instance[K, E, S, R]) Took(v vnode.ID, n int) { in.meters.applied[v].Add(uint64(n)) }
 
 // Applied counts the vnodes with changes that no capture holds; the first asks for an epoch.
 func (in *Instance[K, E, S, R]) Applied(_ vnode.ID, changed bool) {
@@ -409,7 +430,7 @@ func (in *Instance[K, E, S, R]) Capture(c vnode.Capture) {
 func (in *Instance[K, E, S, R]) Rejected(d vnode.Rejected[E]) { in.rejected(d) }
 
 func (in *Instance[K, E, S, R]) rejected(d vnode.Rejected[E]) {
-	in.rejects.Add(1)
+	in.meters.rejected.Add(1)
 	in.cfg.Log.Warn("event rejected", zap.String("origin", d.Origin), zap.Uint64("position", d.Position), zap.Error(d.Err))
 	if in.cfg.DeadLetter == nil {
 		return
@@ -424,8 +445,8 @@ func (in *Instance[K, E, S, R]) rejected(d vnode.Rejected[E]) {
 
 // Panicked notes a panic of the app. The vnode restarts.
 func (in *Instance[K, E, S, R]) Panicked(v vnode.ID, p *vnode.PanicError) {
-	in.panics.Add(1)
-	in.problems.failed(runVnode(v), p)
+	in.meters.panics.Add(1)
+	in.problems.note(runVnode(v), p)
 	if p.Doing != "update" {
 		in.tell(captureFailed{}) // the open attempt will not fill: what this life captured, or was to, is gone
 	}
@@ -434,6 +455,10 @@ func (in *Instance[K, E, S, R]) Panicked(v vnode.ID, p *vnode.PanicError) {
 
 // Emitted says that the sinks took an epoch.
 func (in *Instance[K, E, S, R]) Emitted(e vnode.Epoch) {
+	in.watch.taken(e)
+	if e <= in.left {
+		in.cfg.Timeline.Note(in.began, StepEmit, "epoch %d, which was sealed before this start", e)
+	}
 	in.emittedAt.Store(uint64(e))
 	in.waiting.Add(-1)
 	in.tell(emitted{e})
@@ -569,6 +594,7 @@ func (in *Instance[K, E, S, R]) Abort(why error) {
 		in.closed = true
 		in.mu.Unlock()
 		in.cancel(why)
+		in.cfg.Timeline.Note(time.Time{}, StepEnd, "%v", why)
 		for _, p := range in.allProducers() {
 			p.fail(why)
 		}

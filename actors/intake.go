@@ -69,6 +69,7 @@ func (in *Instance[K, E, S, R]) runSource(caller context.Context, s *source[K, E
 	view := in.newest.Load().view
 	s.rules = NewSourceRules(s.name, view)
 	s.begin(view.Cuts[s.name], false)
+	s.line.Note(time.Time{}, StepAttach, "source %s goes on behind %d", s.name, view.Cuts[s.name])
 	in.setOrigin(s.name, s.answer)
 	if !tellCaller(caller, result, nil) {
 		_, _ = in.ask(in.ctx, Request{Detach: s.name}) // it fails only if the instance ends
@@ -136,6 +137,7 @@ func checkName(name string) error {
 func (in *Instance[K, E, S, R]) target() target[K, E] {
 	return target[K, E]{
 		keyOf: in.cfg.App.KeyOf, keys: in.cfg.App.Keys, vnodes: in.vnodes, root: in.system.Root, in: in, limits: in.cfg.Limits,
+		meters: in.meters, line: in.cfg.Timeline,
 	}
 }
 
@@ -381,39 +383,4 @@ func (in *Instance[K, E, S, R]) Checkpoint(ctx context.Context, name string) (vn
 		return 0, fmt.Errorf("checkpoint %q: %w", name, err)
 	}
 	return a.Epoch, nil
-}
-
-// Status says where the instance stands.
-func (in *Instance[K, E, S, R]) Status() Status {
-	k := in.newest.Load()
-	st := Status{
-		Member: in.self, Term: k.rec.Term, Record: k.rec.Seq, Epoch: k.rec.Epoch, Emitted: vnode.Epoch(in.emittedAt.Load()),
-		Waiting:  int(in.waiting.Load()),
-		Segments: len(k.rec.Segments), Restored: in.restored(), Owned: len(in.vnodes),
-		Problems: in.problems.list(), Rejected: in.rejects.Load(), Panics: in.panics.Load(),
-	}
-	if held := in.heldBySink(); held != "" {
-		st.Held = append(st.Held, held)
-	}
-	for i := range k.rec.Segments {
-		st.Bytes += k.rec.Segments[i].Size
-	}
-	for _, s := range in.allSources() {
-		st.Sources = append(st.Sources, SourceStatus{
-			Name: s.name, Read: s.read.Load(), Sealed: s.sealed.Load(), InFlight: s.inFlight.Load(), Ended: s.ended.Load(),
-		})
-		if s.inFlight.Load() >= s.credit {
-			st.Held = append(st.Held, "in_flight of source "+s.name)
-		}
-		if s.pushed != nil && s.pushed.held() != "" {
-			st.Held = append(st.Held, s.pushed.held())
-		}
-	}
-	for _, p := range in.allProducers() {
-		st.Producers = append(st.Producers, p.status())
-		if held := p.held(); held != "" {
-			st.Held = append(st.Held, held)
-		}
-	}
-	return st
 }

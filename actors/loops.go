@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -71,9 +72,10 @@ func (in *Instance[K, E, S, R]) damaged(err error) bool {
 
 // restore gives vnodes their slices and returns those that it could not.
 func (in *Instance[K, E, S, R]) restore(vnodes []vnode.ID) (left []vnode.ID, err error) {
-	k := in.newest.Load()
-	var mu sync.Mutex // guards given: slices come from several goroutines
+	k, began, asked := in.newest.Load(), time.Now(), in.cfg.Requests().Total().Asked
+	var mu sync.Mutex // guards given and size: slices come from several goroutines
 	var given vnode.Set
+	var size int
 	err = backend.Restorer{Objects: in.cfg.Store, Record: k.rec}.Restore(in.ctx, vnodes, func(r backend.RestoredSlice) error {
 		if err := in.give(k, r); err != nil {
 			return err
@@ -81,8 +83,15 @@ func (in *Instance[K, E, S, R]) restore(vnodes []vnode.ID) (left []vnode.ID, err
 		mu.Lock()
 		defer mu.Unlock()
 		given.Add(r.Vnode)
+		size += r.Size()
 		return nil
 	})
+	if n := given.Len(); n > 0 {
+		in.meters.slices.Add(uint64(n))
+		in.meters.sliceBytes.Add(uint64(size))
+		in.cfg.Timeline.Note(began, StepRestore, "%d slices of epoch %d, %d bytes, %d requests meanwhile",
+			n, k.rec.Epoch, size, in.cfg.Requests().Total().Asked-asked)
+	}
 	for _, v := range vnodes {
 		if !given.Has(v) {
 			left = append(left, v)
@@ -149,6 +158,7 @@ func (in *Instance[K, E, S, R]) compactLoop() {
 		}
 		// A fold that came too late for its name is lost: name the next one further ahead.
 		if fold.Late(in.newest.Load().rec.Epoch) {
+			in.meters.foldsLate.Add(1)
 			ahead = min(2*ahead, maxAhead)
 		}
 		in.awaitFold(fold)
@@ -177,6 +187,7 @@ func (in *Instance[K, E, S, R]) compact(vnodes vnode.Set, ahead uint64) (*backen
 		return backend.FoldName{Epoch: vnode.Epoch(in.newest.Load().rec.High + ahead), ID: id, Writer: in.self}
 	})
 	if err == nil {
+		in.meters.fold(fold)
 		in.tell(fold)
 	}
 	return fold, err
@@ -199,6 +210,7 @@ func (in *Instance[K, E, S, R]) collectLoop() {
 		}
 		rec := in.newest.Load().rec
 		report, err := c.Run(in.ctx, rec)
+		in.meters.pass(report)
 		switch {
 		case errors.Is(err, context.Canceled):
 			return

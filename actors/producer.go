@@ -209,6 +209,7 @@ func (p *Producer[K, E]) sendAgain(s Sending[*history[E]]) {
 		h = &history[E]{owner: p, sealed: true}
 	}
 	b := &vnode.Batch[E]{Header: s.Header, Vnode: s.Vnode, Owner: h, Base: h.batch.Base, Events: h.batch.Events, Slots: h.batch.Slots}
+	p.meters.replayed.Add(uint64(len(b.Events)))
 	p.sendBatch(s.Vnode, h, b)
 }
 

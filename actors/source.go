@@ -69,6 +69,7 @@ type source[K vnode.Key, E any] struct {
 	told    time.Time // of the cut
 	retryAt time.Time // not to be opened again before
 	flushed time.Time // when all buffers were sent
+	again   replay
 }
 
 // pushed is a source whose events are handed to it in this process, and kept by it until they are sealed.
@@ -95,6 +96,8 @@ type target[K vnode.Key, E any] struct {
 	root   *actor.RootContext
 	in     feeder[E]
 	limits Limits
+	meters *meters
+	line   *Timeline
 }
 
 // feeder is what a source or producer needs of its instance.
@@ -345,6 +348,7 @@ func (s *source[K, E]) deal(ctx context.Context) {
 	}
 	if s.rules.Replaying() {
 		s.dealAgain(ctx)
+		s.tellReplay()
 	} else {
 		s.dealOut(ctx)
 	}
@@ -417,6 +421,7 @@ func (s *source[K, E]) dealAgain(ctx context.Context) {
 		if (len(b.Events) >= s.batch || at-b.Base > vnode.MaxOffset) && !s.makeRoom(ctx, v, key, i, at) {
 			return
 		}
+		s.again.count(at <= s.rules.High())
 		b.Append(e, hash, at)
 	}
 	s.advance(len(s.chunk))

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 )
 
 // Step says what kind of thing an [Event] was.
@@ -65,23 +64,23 @@ func NewTimeline(log *zap.Logger) *Timeline { return &Timeline{log: log} }
 
 // Note adds an event that is over now and began at some time; the zero time: it took none of note.
 func (t *Timeline) Note(began time.Time, step Step, format string, args ...any) {
-	t.note(zapcore.InfoLevel, began, step, fmt.Sprintf(format, args...))
+	t.NoteAt(began, time.Now(), step, format, args...)
 }
 
-func (t *Timeline) note(level zapcore.Level, began time.Time, step Step, detail string) {
-	e := Event{At: time.Now(), Step: step, Detail: detail}
+// NoteAt adds an event that was over at some time.
+func (t *Timeline) NoteAt(began, over time.Time, step Step, format string, args ...any) {
+	e := Event{At: over, Step: step, Detail: fmt.Sprintf(format, args...)}
 	if !began.IsZero() {
-		e.Took = e.At.Sub(began)
+		e.Took = over.Sub(began)
 	}
+	t.add(e)
+	t.log.Info(string(step), zap.String("detail", e.Detail), zap.Duration("took", e.Took))
+}
+
+// add adds an event that somebody else logs.
+func (t *Timeline) add(e Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.keep(e)
-	if entry := t.log.Check(level, string(step)); entry != nil {
-		entry.Write(zap.String("detail", detail), zap.Duration("took", e.Took))
-	}
-}
-
-func (t *Timeline) keep(e Event) {
 	switch {
 	case len(t.first) < firstEvents:
 		t.first = append(t.first, e)

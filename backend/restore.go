@@ -26,6 +26,15 @@ type RestoredSlice struct {
 	Positions vnode.Positions // of plain producers; nil if there are none
 }
 
+// Size is the number of bytes in all deltas.
+func (s RestoredSlice) Size() int {
+	n := 0
+	for _, d := range s.Deltas {
+		n += len(d)
+	}
+	return n
+}
+
 // Apply calls apply for every entry of every delta, oldest first: a later entry of a key replaces an earlier one.
 func (s RestoredSlice) Apply(apply func(vnode.Entry) error) error {
 	for _, rest := range s.Deltas {
