@@ -117,8 +117,6 @@ func Start[K vnode.Key, E, S, R any](ctx context.Context, cfg Config[K, E, S, R]
 		in.stops.Wait()
 		return nil, err
 	}
-	in.started.Store(true)
-	cfg.Timeline.Note(in.began, StepReady, "%d vnodes are served", len(in.vnodes))
 	return in, nil
 }
 
@@ -270,7 +268,7 @@ func (in *Instance[K, E, S, R]) Background(f func(context.Context)) { in.backgro
 
 // ready waits until this incarnation is in force and every vnode has begun a life.
 func (in *Instance[K, E, S, R]) ready(ctx context.Context) error {
-	return in.await(ctx, func() bool { return in.restored() == len(in.vnodes) })
+	return in.await(ctx, in.started.Load)
 }
 
 // restored counts the vnodes that have their slices.

@@ -75,7 +75,7 @@ func (in *Instance[K, E, S, R]) restore(vnodes []vnode.ID) (left []vnode.ID, err
 	k, began, asked := in.newest.Load(), time.Now(), in.cfg.Requests().Total().Asked
 	var mu sync.Mutex // guards given and size: slices come from several goroutines
 	var given vnode.Set
-	var size int
+	var size uint64
 	err = backend.Restorer{Objects: in.cfg.Store, Record: k.rec}.Restore(in.ctx, vnodes, func(r backend.RestoredSlice) error {
 		if err := in.give(k, r); err != nil {
 			return err
@@ -83,15 +83,14 @@ func (in *Instance[K, E, S, R]) restore(vnodes []vnode.ID) (left []vnode.ID, err
 		mu.Lock()
 		defer mu.Unlock()
 		given.Add(r.Vnode)
-		size += r.Size()
+		size += uint64(r.Size())
 		return nil
 	})
 	if n := given.Len(); n > 0 {
-		in.meters.slices.Add(uint64(n))
-		in.meters.sliceBytes.Add(uint64(size))
 		in.cfg.Timeline.Note(began, StepRestore, "%d slices of epoch %d, %d bytes, %d requests meanwhile",
 			n, k.rec.Epoch, size, in.cfg.Requests().Total().Asked-asked)
 	}
+	in.serve()
 	for _, v := range vnodes {
 		if !given.Has(v) {
 			left = append(left, v)
@@ -101,6 +100,16 @@ func (in *Instance[K, E, S, R]) restore(vnodes []vnode.ID) (left []vnode.ID, err
 		err = fmt.Errorf("vnode %d was not restored", left[0])
 	}
 	return left, err
+}
+
+// serve says so when every vnode has its slice for the first time.
+func (in *Instance[K, E, S, R]) serve() {
+	if in.started.Load() || in.restored() < len(in.vnodes) {
+		return
+	}
+	in.cfg.Timeline.Note(in.began, StepReady, "%d vnodes have their slices", len(in.vnodes))
+	in.started.Store(true)
+	in.tellNews()
 }
 
 // give builds a vnode's slice and begins a life of it.
@@ -124,6 +133,8 @@ func (in *Instance[K, E, S, R]) give(k *known, r backend.RestoredSlice) (err err
 		Slice: slice, Tip: r.Slice, Positions: positions, View: k.view, Self: in.self,
 		Life: vnode.Life{Incarnation: in.self.Incarnation, N: in.lives.Add(1)},
 	})
+	in.meters.slices.Add(1)
+	in.meters.sliceBytes.Add(uint64(r.Size()))
 	in.living[r.Vnode].Store(true)
 	in.tellNews()
 	return nil
