@@ -47,7 +47,7 @@ func TestTimelineTellsOfAStart(t *testing.T) {
 	}
 	in := open()
 	p := producer(t, in, "p")
-	send(t, p, repeated(1000)...)
+	send(t, p, event{Key: "a", Add: 1})
 	flush(t, p)
 	abort(in)
 
