@@ -66,12 +66,15 @@ type AttemptStatus struct {
 	Captured int       // vnodes whose capture is in, of Owned
 }
 
-// SealStatus says how long the phases of a sealed epoch took. Together they are the time from its open to its seal.
+// SealStatus says how long the phases of a sealed epoch took.
 type SealStatus struct {
 	Epoch                           vnode.Epoch
 	Barrier, Capture, Write, Append time.Duration
 	Bytes                           int64 // of its segment
 }
+
+// Total is the time from the open to the seal.
+func (s SealStatus) Total() time.Duration { return s.Barrier + s.Capture + s.Write + s.Append }
 
 // EmitStatus says how long the phases of an emission took.
 type EmitStatus struct {

@@ -29,6 +29,7 @@ const (
 
 // Event is one thing that an instance did to recover: at its start, or when something failed.
 type Event struct {
+	N    uint64        // its number, from 1: a gap between two events is what was forgotten
 	At   time.Time     // when it was over
 	Took time.Duration // 0: no time of note
 	Step Step
@@ -54,6 +55,7 @@ type Timeline struct {
 	log *zap.Logger
 
 	mu    sync.Mutex // guards what follows
+	n     uint64     // of the newest event
 	first []Event
 	last  []Event // a ring
 	next  int     // in last, once that is full
@@ -81,6 +83,8 @@ func (t *Timeline) NoteAt(began, over time.Time, step Step, format string, args 
 func (t *Timeline) add(e Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.n++
+	e.N = t.n
 	switch {
 	case len(t.first) < firstEvents:
 		t.first = append(t.first, e)
