@@ -106,12 +106,12 @@ func start[K Key, E, S, R any](ctx context.Context, cfg Config, app App[K, E, S,
 }
 
 // find opens the ledger of an open store at its newest record, and notes how both went.
-func find(ctx context.Context, store *backend.Store, objects backend.Objects, identity backend.Identity, line *actors.Timeline) (*backend.Ledger, *backend.Record, error) {
+func find(ctx context.Context, store *backend.Store, objects backend.Objects, id backend.Identity, line *actors.Timeline) (*backend.Ledger, *backend.Record, error) {
 	o := store.Opening()
 	line.NoteAt(o.Began, o.Opened, actors.StepOpen, "store %s", o.Place)
 	line.NoteAt(o.Opened, o.Probed, actors.StepProbe, "create-if-absent is honoured")
 	began, asked := time.Now(), store.Requests().Total().Asked
-	ledger, newest, err := backend.OpenLedger(ctx, objects, identity)
+	ledger, newest, err := backend.OpenLedger(ctx, objects, id)
 	if err != nil {
 		return nil, nil, err
 	}

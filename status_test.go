@@ -216,7 +216,7 @@ func TestStatusEncodesAsJSON(t *testing.T) {
 			return errors.New("the disk is full")
 		}))
 		send(t, producer(t, in, "p"), event{Key: "a", Add: 1})
-		problem(t, in, "emit")
+		_ = problem(t, in, "emit")
 		text, err := json.Marshal(in.Status())
 		for _, want := range []string{`the disk is full"`, `"Epoch":1`, `"Name":"p"`, `"Creates":{"Asked":`, `"Instance":"local"`} {
 			if err != nil || !strings.Contains(string(text), want) {

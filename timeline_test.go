@@ -100,7 +100,7 @@ func TestTimelineTellsOfTrouble(t *testing.T) {
 		eventually(t, "a panic", func() bool { return in.Status().Counts.Panics > 0 })
 		broken.on.Store(false)
 		fault := s.faults.Add(backendtest.Rule{Op: backendtest.Create, Key: "segment/*", Err: errors.New("no room")})
-		problem(t, in, "put a segment")
+		_ = problem(t, in, "put a segment")
 		quiet(10 * time.Second)
 		s.faults.Remove(fault)
 		healthy(t, in)

@@ -161,7 +161,7 @@ func (w *stopwatch) taken(e vnode.Epoch) {
 	if w.emittedAt.After(from) {
 		from = w.emittedAt
 	}
-	if merged, any := w.merged[e]; any {
+	if merged, given := w.merged[e]; given {
 		w.emit = EmitStatus{Epoch: e, Merge: merged.Sub(from), Emit: now.Sub(merged)}
 	}
 	delete(w.sealed, e)
