@@ -2,6 +2,9 @@ package sheaf_test
 
 import (
 	"context"
+	"runtime"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -9,6 +12,7 @@ import (
 
 	"github.com/sheaf-go/sheaf"
 	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/backend/backendtest"
 )
 
 // No goroutine is left after Close, whatever was attached and however it ended. In a bubble any would fail the test;
@@ -46,6 +50,61 @@ func TestCloseLeavesNoGoroutine(t *testing.T) {
 		leave()
 		goleak.VerifyNone(t, running)
 	}
+}
+
+// Close returns after the last of the instance's goroutines, whoever ended the instance: at that moment none is left, and
+// none that is about to end.
+func TestCloseWaitsForItsGoroutines(t *testing.T) {
+	for range 50 {
+		in, err := sheaf.Open(t.Context(), sheaf.Config{State: backend.Config{VnodeCapacity: 8}}, tallies())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var both sync.WaitGroup
+		both.Go(func() { closeAll(t, in) })
+		closeAll(t, in)
+		if left := goroutinesOf("sheaf.(*Instance", "actors.(*Instance"); left != "" {
+			t.Fatalf("after Close:\n%s", left)
+		}
+		both.Wait()
+	}
+}
+
+// goroutinesOf returns the stacks of goroutines of the instance's own: those in such a function, and not called by a test.
+func goroutinesOf(functions ...string) string {
+	all := make([]byte, 1<<20)
+	for stack := range strings.SplitSeq(string(all[:runtime.Stack(all, true)]), "\n\n") {
+		if strings.Contains(stack, "sheaf_test.") {
+			continue
+		}
+		for _, f := range functions {
+			if strings.Contains(stack, f) {
+				return stack
+			}
+		}
+	}
+	return ""
+}
+
+// A second Close that does not wait leaves the store to the first.
+func TestImpatientCloseLeavesTheStoreToThePatientOne(t *testing.T) {
+	bubble(t, func(t *testing.T, s *store) {
+		in := s.open(small(), tallies())
+		p := producer(t, in, "p")
+		send(t, p, event{Key: "a", Add: 1})
+		hold := s.faults.Add(backendtest.Rule{Op: backendtest.Create, Key: "segment/*", Hold: true})
+		patient := make(chan error)
+		go func() { patient <- in.Close(t.Context()) }()
+		<-hold.Arrived()
+		abort(in)
+		if _, err := in.Bucket().Exists(t.Context(), "any"); err != nil {
+			t.Errorf("the bucket, while the first Close is at work: %v", err)
+		}
+		hold.Release()
+		if err := <-patient; err != nil {
+			t.Errorf("the first Close: %v", err)
+		}
+	})
 }
 
 // Close seals and emits what was taken, and a source goes on where it was.

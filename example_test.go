@@ -2,6 +2,8 @@ package sheaf_test
 
 import (
 	"context"
+	"encoding/json"
+	"expvar"
 	"fmt"
 	"io"
 
@@ -73,4 +75,25 @@ func ExampleInstance_Attach() {
 	<-done // the end of the source is sealed
 	must(in.Close(ctx))
 	// Output: 4 clicks in 4 lines
+}
+
+// Whatever collects metrics asks Status: here expvar, which shows it at /debug/vars of the program's web server. What
+// grows and what goes up and down is said at each field.
+func ExampleInstance_Status() {
+	ctx := context.Background()
+	in, err := sheaf.Open(ctx, sheaf.Config{}, clicks())
+	must(err)
+	expvar.Publish("clicks", expvar.Func(func() any { return in.Status() }))
+
+	web, err := in.Producer(ctx, "web")
+	must(err)
+	_, err = web.Send(ctx, "home")
+	must(err)
+	must(web.Flush(ctx))
+	must(in.Close(ctx))
+
+	var shown sheaf.Status // the same, read back from the text that expvar shows
+	_ = json.Unmarshal([]byte(expvar.Get("clicks").String()), &shown)
+	fmt.Println("sealed:", shown.Epoch, "events:", shown.Counts.Applied, "segments and records written:", shown.Requests.Creates.Asked > 2)
+	// Output: sealed: 1 events: 1 segments and records written: true
 }

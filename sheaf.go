@@ -24,6 +24,8 @@ type (
 	Reader[E any] = actors.Reader[E]
 	// Status is what an instance knows of itself at one moment.
 	Status = actors.Status
+	// Event is one thing that an instance did to recover.
+	Event = actors.Event
 )
 
 // Errors of an instance.
@@ -40,11 +42,11 @@ var (
 
 // Instance is an app at work on a store. Its methods may be called from many goroutines at once.
 type Instance[K Key, E, S, R any] struct {
-	in     *actors.Instance[K, E, S, R]
-	ledger *backend.Ledger
-	store  *backend.Store
-	once   sync.Once // frees the store
-	freed  error
+	in       *actors.Instance[K, E, S, R]
+	ledger   *backend.Ledger
+	store    *backend.Store
+	watching sync.WaitGroup // one goroutine, which frees the store when the instance has ended
+	freed    error          // of that
 }
 
 // hintTime is how long a closing instance tries to leave a hint of the newest record.
@@ -61,15 +63,16 @@ func Open[K Key, E, S, R any](ctx context.Context, cfg Config, app App[K, E, S, 
 	if err := errors.Join(app.validate(len(sinks)), cfg.Validate()); err != nil {
 		return nil, fmt.Errorf("open: %w", err)
 	}
+	cfg = cfg.withDefaults()
 	store, err := cfg.State.Open(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open: %w", err)
 	}
-	in, err := start(ctx, cfg.withDefaults(), app.withDefaults(), store, sinks)
+	in, err := start(ctx, cfg, app.withDefaults(), store, sinks)
 	if err != nil {
 		return nil, fmt.Errorf("open: %w", errors.Join(err, store.Close()))
 	}
-	in.watch()
+	in.watching.Go(in.watch)
 	return in, nil
 }
 
@@ -79,12 +82,9 @@ func start[K Key, E, S, R any](ctx context.Context, cfg Config, app App[K, E, S,
 		Capacity: cfg.State.Capacity(), App: app.Name,
 		KeyCodec: keys.ID(), StateCodec: app.StateCodec.ID(), ResultCodec: app.ResultCodec.ID(),
 	}
-	objects := storehook.Apply(ctx, store.Objects())
-	ledger, newest, err := backend.OpenLedger(ctx, objects, identity)
+	objects, line := storehook.Apply(ctx, store.Objects()), actors.NewTimeline(cfg.Log)
+	ledger, newest, err := find(ctx, store, objects, identity, line)
 	if err != nil {
-		return nil, err
-	}
-	if err := ledger.CheckEnd(ctx, newest); err != nil {
 		return nil, err
 	}
 	limits := cfg.State.Cluster.Limits.WithDefaults()
@@ -95,13 +95,32 @@ func start[K Key, E, S, R any](ctx context.Context, cfg Config, app App[K, E, S,
 		},
 		Identity: newest.Identity, Store: objects, Instance: cfg.State.Instance(),
 		Merge: app.Merge, Sinks: sinks, DeadLetter: app.DeadLetter, Tries: app.Tries,
-		Epoch: cfg.Epoch, Timeout: cfg.SealTimeout, Retain: cfg.Retain, Log: cfg.Log,
+		Epoch: cfg.Epoch, Timeout: cfg.SealTimeout, Retain: cfg.Retain,
+		Log: cfg.Log, Timeline: line, Requests: store.Requests,
 		Limits: actors.Limits{InFlight: int64(limits.InFlight), History: int64(limits.History), Producers: cfg.Names, Sources: cfg.Names},
 	}, ledger, newest)
 	if err != nil {
 		return nil, err
 	}
 	return &Instance[K, E, S, R]{in: in, ledger: ledger, store: store}, nil
+}
+
+// find opens the ledger of an open store at its newest record, and notes how both went.
+func find(ctx context.Context, store *backend.Store, objects backend.Objects, id backend.Identity, line *actors.Timeline) (*backend.Ledger, *backend.Record, error) {
+	o := store.Opening()
+	line.NoteAt(o.Began, o.Opened, actors.StepOpen, "store %s", o.Place)
+	line.NoteAt(o.Opened, o.Probed, actors.StepProbe, "create-if-absent is honoured")
+	began, asked := time.Now(), store.Requests().Total().Asked
+	ledger, newest, err := backend.OpenLedger(ctx, objects, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := ledger.CheckEnd(ctx, newest); err != nil {
+		return nil, nil, err
+	}
+	line.Note(began, actors.StepFind, "record %d: epoch %d of term %d, emitted up to %d, in %d segments; %d requests",
+		newest.Seq, newest.Epoch, newest.Term, newest.Emitted, len(newest.Segments), store.Requests().Total().Asked-asked)
+	return ledger, newest, nil
 }
 
 // Attach reads a source under a name, from the position that is sealed for that name. The returned channel is closed
@@ -163,8 +182,13 @@ func (i *Instance[K, E, S, R]) Checkpoint(ctx context.Context, name string) (Epo
 	return i.in.Checkpoint(ctx, name)
 }
 
-// Status says where the instance stands, what goes wrong, and what holds producers back.
+// Status says where the instance stands, what it has done, what goes wrong, and what holds producers back.
 func (i *Instance[K, E, S, R]) Status() Status { return i.in.Status() }
+
+// Timeline says what the instance did to recover and how long it took, oldest first: what was opened, probed, found,
+// taken over, restored and replayed at its start, and what failed and was tried again since. Of a long life it keeps the
+// first 64 events and the newest 192.
+func (i *Instance[K, E, S, R]) Timeline() []Event { return i.in.Timeline() }
 
 // Bucket is the part of the store for objects of the program's own, under user/: Sheaf never reads or collects them.
 // It is open as long as the instance.
@@ -180,24 +204,21 @@ func (i *Instance[K, E, S, R]) Err() error { return i.in.Err() }
 // first, what is not sealed is left to be replayed, and the error says so; the instance ends all the same. It may be
 // called twice.
 func (i *Instance[K, E, S, R]) Close(ctx context.Context) error {
-	return errors.Join(i.in.Close(ctx), i.release())
+	err := i.in.Close(ctx)
+	select {
+	case <-i.in.Done():
+		i.watching.Wait()
+		return errors.Join(err, i.freed)
+	default:
+		return err // another call is closing it
+	}
 }
 
-// watch frees the store of an instance that ends by itself.
+// watch frees the store once the instance has ended, by Close or by itself.
 func (i *Instance[K, E, S, R]) watch() {
-	go func() {
-		<-i.in.Done()
-		_ = i.release()
-	}()
-}
-
-// release frees the store once the instance has ended.
-func (i *Instance[K, E, S, R]) release() error {
-	i.once.Do(func() {
-		hint, cancel := context.WithTimeout(context.Background(), hintTime)
-		defer cancel()
-		_ = i.ledger.Close(hint) // only a hint is lost
-		i.freed = i.store.Close()
-	})
-	return i.freed
+	<-i.in.Done()
+	hint, cancel := context.WithTimeout(context.Background(), hintTime)
+	defer cancel()
+	_ = i.ledger.Close(hint) // only a hint is lost
+	i.freed = i.store.Close()
 }

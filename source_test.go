@@ -217,7 +217,7 @@ func TestUnusableKeysOfASourceAreRejectedAndCounted(t *testing.T) {
 		if got := sum(live(t, in)); got != 998 {
 			t.Errorf("got %d events, want 998", got)
 		}
-		if got := in.Status().Rejected; got != 2 {
+		if got := in.Status().Counts.Rejected; got != 2 {
 			t.Errorf("got %d rejected in the status, want 2", got)
 		}
 	})

@@ -79,7 +79,7 @@ func TestRejectedEventsGoToTheDeadLetterHookAndChangeNothing(t *testing.T) {
 			t.Errorf("got dead letters %v, want p/1 and p/3", got)
 		}
 		wantError(t, "why", dead.all[0].Err, errRefused)
-		if got := in.Status().Rejected; got != 2 {
+		if got := in.Status().Counts.Rejected; got != 2 {
 			t.Errorf("got %d rejected in the status, want 2", got)
 		}
 	})
@@ -121,7 +121,7 @@ func TestPanicRestartsTheVnodeAndReplays(t *testing.T) {
 		ended(t, in, done)
 		flush(t, in)
 		wantTallies(t, "every event once", live(t, in), tenEach(3*n/10))
-		if got := in.Status(); got.Panics != uint64(panics.Load()) || got.Panics != 12 || got.Rejected != 0 {
+		if got := in.Status().Counts; got.Panics != uint64(panics.Load()) || got.Panics != 12 || got.Rejected != 0 {
 			t.Errorf("got %d panics and %d rejected in the status, want %d and 0", got.Panics, got.Rejected, panics.Load())
 		}
 		healthy(t, in)
@@ -159,7 +159,7 @@ func TestEventThatAlwaysPanicsIsGivenUp(t *testing.T) {
 				if tries == 0 {
 					want = 9
 				}
-				if got := in.Status().Panics; got != want {
+				if got := in.Status().Counts.Panics; got != want {
 					t.Errorf("got %d panics, want %d", got, want)
 				}
 				healthy(t, in)

@@ -22,6 +22,7 @@ type checkpointer struct {
 	self     vnode.Member
 	in       packing
 	vnodes   []*actor.PID
+	watch    *stopwatch
 
 	attempt  vnode.Attempt // highest seen: lower ones are over
 	captures map[vnode.ID]vnode.Capture
@@ -84,6 +85,7 @@ func (c *checkpointer) take(ctx actor.Context, m vnode.Capture) {
 		return
 	}
 	c.captures[m.Vnode] = m
+	c.watch.captured(m.Attempt, len(c.captures))
 	c.open(ctx)
 	if len(c.captures) < len(c.vnodes) {
 		return
@@ -120,6 +122,7 @@ func (c *checkpointer) pack(bg, put context.Context, a vnode.Attempt, all map[vn
 	if !again { // else a store that was given up on may still be reading the packer's bytes
 		c.packers.put(packer)
 	}
+	c.watch.written(a, segment.Ref.Size)
 	c.in.troubles().fine(putSegment)
 	m := Captured{Attempt: a, From: c.self, Segment: segment.Ref}
 	parts := merger.Partials{Attempt: a}

@@ -28,7 +28,10 @@ type Config[K vnode.Key, E, S, R any] struct {
 	Timeout time.Duration // for an epoch to be sealed
 	Retain  int           // records
 	Limits  Limits
-	Log     *zap.Logger
+
+	Log      *zap.Logger
+	Timeline *Timeline               // of the opening so far
+	Requests func() backend.Requests // made of the store so far
 }
 
 // Limits bound what waits (I8).

@@ -32,6 +32,8 @@ type host interface {
 	publish(rec *backend.Record, sealed bool)
 	// opened tells of an attempt.
 	opened(a vnode.Attempt)
+	// abandoned tells why an attempt did not fill.
+	abandoned(why error)
 	// stop ends the instance.
 	stop(err error)
 	// changed says how many vnodes hold changes that no capture holds.
@@ -60,6 +62,7 @@ type (
 	}
 	want          struct{}
 	demand        struct{}
+	conclude      struct{}
 	captureFailed struct{ attempt vnode.Attempt }
 	emitted       struct{ epoch vnode.Epoch }
 	published     struct{ floor uint64 }
@@ -92,6 +95,8 @@ func (c *coordinator) Receive(ctx actor.Context) {
 		}
 	case demand:
 		c.carry(ctx, c.rules.Demand())
+	case conclude:
+		c.carry(ctx, c.rules.Conclude())
 	case CutNamed:
 		c.carry(ctx, c.rules.Cut(m))
 	case Captured:
@@ -131,7 +136,7 @@ func (c *coordinator) carry(ctx actor.Context, effects []Effect) {
 			c.answers[e.Answer.Ticket] <- *e.Answer
 			delete(c.answers, e.Answer.Ticket)
 		case e.Aborted != nil:
-			c.in.troubles().failed(sealEpoch, e.Aborted)
+			c.in.abandoned(e.Aborted)
 		case e.Stop != nil:
 			c.in.stop(e.Stop)
 		}

@@ -52,7 +52,8 @@ type CoordinatorRules struct {
 	due     time.Duration
 	backoff uint
 	wanted  bool
-	demand  bool
+	demand  bool // an epoch is to be opened as soon as one is wanted
+	closing bool // an emission is recorded at once
 
 	emitted   vnode.Epoch
 	waiting   []Waiting
@@ -70,6 +71,7 @@ type Waiting struct {
 
 type attempt struct {
 	id       vnode.Attempt
+	demanded bool
 	deadline time.Duration
 	cuts     map[string]CutNamed
 	captures map[vnode.ID]*captured
@@ -276,6 +278,7 @@ func (c *CoordinatorRules) lacks() error {
 // endAttempt gives up the open attempt; what it captured is still to be sealed.
 func (c *CoordinatorRules) endAttempt() {
 	if c.attempt != nil {
+		c.demand = c.demand || c.attempt.demanded
 		c.attempt, c.wanted = nil, true
 	}
 }
@@ -302,9 +305,16 @@ func (c *CoordinatorRules) Want() []Effect {
 	return c.step()
 }
 
-// Demand asks for an epoch now, if anything changed.
+// Demand asks for an epoch now or, if nothing has changed or an attempt is open, as soon as one can be opened. It holds
+// for one epoch.
 func (c *CoordinatorRules) Demand() []Effect {
 	c.demand = true
+	return c.step()
+}
+
+// Conclude says that the instance ends once its last emission is recorded: from now on nothing is put off.
+func (c *CoordinatorRules) Conclude() []Effect {
+	c.demand, c.closing = true, true
 	return c.step()
 }
 
@@ -392,10 +402,8 @@ func (c *CoordinatorRules) step() []Effect {
 	switch {
 	case c.mayOpen() && (due || c.demand):
 		return c.openAttempt()
-	case c.owesRecord() && (due || c.demand):
+	case c.owesRecord() && (due || c.closing):
 		return c.create(c.next())
-	case !c.wanted:
-		c.demand = false
 	}
 	return nil
 }
@@ -411,7 +419,7 @@ func (c *CoordinatorRules) openAttempt() []Effect {
 	c.number = max(c.number, c.rec.High) + 1
 	id := vnode.Attempt{Term: c.rec.Term, Number: c.number, Version: c.rec.Assignment.Version}
 	c.attempt = &attempt{
-		id: id, deadline: c.now + c.limits.Timeout<<c.backoff,
+		id: id, demanded: c.demand, deadline: c.now + c.limits.Timeout<<c.backoff,
 		cuts: map[string]CutNamed{}, captures: map[vnode.ID]*captured{},
 	}
 	c.wanted, c.demand = false, false

@@ -30,7 +30,8 @@
 //
 // # Goroutines
 //
-// Instance.Abort cancels the instance's context, stops the actors, and waits for every row but the last.
+// Instance.Abort cancels the instance's context, stops the actors, and waits for every row but the last; Instance.Close
+// waits for that too.
 //
 //	goroutine     owner         it alone touches                      what ends it
 //	restoreLoop   Instance      the queue of vnodes without a slice   the instance's context

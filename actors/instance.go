@@ -39,20 +39,24 @@ type Instance[K vnode.Key, E, S, R any] struct {
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup // every goroutine and timer that the instance started
 	done   chan struct{}
-	over   sync.RWMutex // guards ended against wg
-	ended  bool         // nothing more is started
-	// closeErr is what the first Close returned, once done is closed.
+	over   sync.RWMutex   // guards ended against wg and stops
+	ended  bool           // nothing more is started
+	stops  sync.WaitGroup // goroutines that end the instance; Close waits for them
+	once   sync.Once
+	closer chan struct{} // closed when the first Close returns
+	// closeErr is what it returned.
 	closeErr error
-	once     sync.Once
 
+	began     time.Time
+	meters    *meters
+	watch     *stopwatch
 	newest    atomic.Pointer[known]
 	dirty     atomic.Int64 // vnodes that hold changes that no capture holds
 	lives     atomic.Uint64
-	rejects   atomic.Uint64
-	panics    atomic.Uint64
 	started   atomic.Bool // every vnode had its slice once: a store that turns out damaged now is a problem, not an end
 	emittedAt atomic.Uint64
 	waiting   atomic.Int64 // epochs that are sealed and that the sinks did not take
+	left      vnode.Epoch  // sealed before this start
 	emitting  atomic.Int64 // the sink that was given the newest result
 	problems  *troubles
 	restores  *inbox[vnode.ID]
@@ -87,15 +91,18 @@ func Start[K vnode.Key, E, S, R any](ctx context.Context, cfg Config[K, E, S, R]
 	}
 	in := &Instance[K, E, S, R]{
 		cfg: cfg, self: vnode.Member{Instance: cfg.Instance, Incarnation: id}, ledger: ledger,
-		done: make(chan struct{}), restores: newInbox[vnode.ID](),
+		done: make(chan struct{}), closer: make(chan struct{}), restores: newInbox[vnode.ID](),
 		sealedAt: make(chan struct{}, 1), floorAt: make(chan struct{}, 1), results: newResults[R](),
 		sources: map[string]*source[K, E]{}, producers: map[string]*Producer[K, E]{},
 		ends: map[string]func(error){}, opening: map[string]chan struct{}{}, news: make(chan struct{}),
 	}
 	in.ctx, in.cancel = context.WithCancelCause(context.Background())
-	in.problems = newTroubles(in.ctx, cfg.Log)
+	in.problems = newTroubles(in.ctx, cfg.Log, cfg.Timeline)
+	in.began, in.watch = time.Now(), newStopwatch(cfg.Identity.Capacity)
+	in.meters = &meters{applied: make([]atomic.Uint64, cfg.Identity.Capacity)}
 	in.origins.Store(&map[string]func(vnode.Reply){})
 	in.emittedAt.Store(uint64(newest.Emitted))
+	in.left = newest.Epoch
 	in.newest.Store(&known{rec: newest, view: ViewOf(newest)})
 	unsent, waiting, err := in.unemitted(ctx, newest)
 	if err != nil {
@@ -107,9 +114,9 @@ func Start[K vnode.Key, E, S, R any](ctx context.Context, cfg Config[K, E, S, R]
 	in.emitLeft(unsent)
 	if err := in.ready(ctx); err != nil {
 		in.Abort(err)
+		in.stops.Wait()
 		return nil, err
 	}
-	in.started.Store(true)
 	return in, nil
 }
 
@@ -163,7 +170,7 @@ func (in *Instance[K, E, S, R]) spawnActors(newest *backend.Record) {
 	in.spawnVnodes()
 	in.checkpointer = root.Spawn(actor.PropsFromProducer(func() actor.Actor {
 		return &checkpointer{store: in.cfg.Store, identity: in.cfg.Identity, self: in.self, in: in, vnodes: in.vnodes,
-			packers: freeList[backend.Packer]{most: 1},
+			watch: in.watch, packers: freeList[backend.Packer]{most: 1},
 		}
 	}, fatal))
 	if in.cfg.App.Fold != nil {
@@ -176,6 +183,7 @@ func (in *Instance[K, E, S, R]) spawnActors(newest *backend.Record) {
 func (in *Instance[K, E, S, R]) emitLeft(unsent []*merger.Sealed) {
 	in.waiting.Add(int64(len(unsent)))
 	for _, s := range unsent {
+		in.watch.waits(s.Epoch)
 		if in.merger == nil {
 			in.Emitted(s.Epoch)
 		} else {
@@ -262,7 +270,7 @@ func (in *Instance[K, E, S, R]) Background(f func(context.Context)) { in.backgro
 
 // ready waits until this incarnation is in force and every vnode has begun a life.
 func (in *Instance[K, E, S, R]) ready(ctx context.Context) error {
-	return in.await(ctx, func() bool { return in.restored() == len(in.vnodes) })
+	return in.await(ctx, in.started.Load)
 }
 
 // restored counts the vnodes that have their slices.
@@ -333,6 +341,9 @@ func (in *Instance[K, E, S, R]) publish(rec *backend.Record, sealed bool) {
 		poke(in.floorAt)
 	}
 	in.fenceOld(k.view)
+	if !old.ours && k.ours {
+		in.cfg.Timeline.Note(in.began, StepTakeOver, "record %d begins term %d", rec.Seq, rec.Term)
+	}
 	if !old.ours {
 		in.restores.poke()
 	}
@@ -341,6 +352,7 @@ func (in *Instance[K, E, S, R]) publish(rec *backend.Record, sealed bool) {
 
 func (in *Instance[K, E, S, R]) sealed(rec *backend.Record) {
 	in.problems.fine(sealEpoch)
+	in.watch.stands(rec.Attempt)
 	in.waiting.Add(1)
 	poke(in.sealedAt)
 	if in.merger != nil {
@@ -359,6 +371,7 @@ func poke(c chan struct{}) {
 
 // opened tells of an attempt: the sources, which put barriers; without sources the vnodes, a few at a time.
 func (in *Instance[K, E, S, R]) opened(a vnode.Attempt) {
+	in.watch.begin(a)
 	k := in.newest.Load()
 	if len(k.view.Sources) == 0 {
 		in.system.Root.Send(in.checkpointer, &vnode.OpenAttempt{Attempt: a, View: k.view})
@@ -371,11 +384,25 @@ func (in *Instance[K, E, S, R]) opened(a vnode.Attempt) {
 	}
 }
 
+// abandoned tells why an attempt did not fill.
+func (in *Instance[K, E, S, R]) abandoned(why error) {
+	in.watch.abandon()
+	in.problems.failed(sealEpoch, why)
+}
+
+// stop ends the instance, from one of its own goroutines.
 func (in *Instance[K, E, S, R]) stop(err error) {
-	go in.Abort(err)
+	in.over.RLock()
+	defer in.over.RUnlock()
+	if !in.ended {
+		in.stops.Go(func() { in.Abort(err) })
+	}
 }
 
 func (in *Instance[K, E, S, R]) changed() int64 { return in.dirty.Load() }
+
+// Took counts events that a vnode took.
+func (in *Instance[K, E, S, R]) Took(v vnode.ID, n int) { in.meters.applied[v].Add(uint64(n)) }
 
 // Applied counts the vnodes with changes that no capture holds; the first asks for an epoch.
 func (in *Instance[K, E, S, R]) Applied(_ vnode.ID, changed bool) {
@@ -403,7 +430,7 @@ func (in *Instance[K, E, S, R]) Capture(c vnode.Capture) {
 func (in *Instance[K, E, S, R]) Rejected(d vnode.Rejected[E]) { in.rejected(d) }
 
 func (in *Instance[K, E, S, R]) rejected(d vnode.Rejected[E]) {
-	in.rejects.Add(1)
+	in.meters.rejected.Add(1)
 	in.cfg.Log.Warn("event rejected", zap.String("origin", d.Origin), zap.Uint64("position", d.Position), zap.Error(d.Err))
 	if in.cfg.DeadLetter == nil {
 		return
@@ -418,8 +445,8 @@ func (in *Instance[K, E, S, R]) rejected(d vnode.Rejected[E]) {
 
 // Panicked notes a panic of the app. The vnode restarts.
 func (in *Instance[K, E, S, R]) Panicked(v vnode.ID, p *vnode.PanicError) {
-	in.panics.Add(1)
-	in.problems.failed(runVnode(v), p)
+	in.meters.panics.Add(1)
+	in.problems.note(runVnode(v), p)
 	if p.Doing != "update" {
 		in.tell(captureFailed{}) // the open attempt will not fill: what this life captured, or was to, is gone
 	}
@@ -428,6 +455,10 @@ func (in *Instance[K, E, S, R]) Panicked(v vnode.ID, p *vnode.PanicError) {
 
 // Emitted says that the sinks took an epoch.
 func (in *Instance[K, E, S, R]) Emitted(e vnode.Epoch) {
+	in.watch.taken(e)
+	if e <= in.left {
+		in.cfg.Timeline.Note(in.began, StepEmit, "epoch %d, which was sealed before this start", e)
+	}
 	in.emittedAt.Store(uint64(e))
 	in.waiting.Add(-1)
 	in.tell(emitted{e})
@@ -504,14 +535,16 @@ func (in *Instance[K, E, S, R]) Close(ctx context.Context) error {
 	in.mu.Unlock()
 	if !first {
 		select {
-		case <-in.done:
+		case <-in.closer:
 			return in.closeErr
 		case <-ctx.Done():
 			return fmt.Errorf("close, begun before: %w", context.Cause(ctx))
 		}
 	}
+	defer close(in.closer)
 	in.closeErr = in.settle(ctx)
 	in.Abort(ErrClosed)
+	in.stops.Wait()
 	return in.closeErr
 }
 
@@ -549,7 +582,7 @@ func (in *Instance[K, E, S, R]) settle(ctx context.Context) error {
 func (in *Instance[K, E, S, R]) emissionRecorded() bool {
 	rec := in.newest.Load().rec
 	if rec.Emitted < rec.Epoch && in.emittedAt.Load() >= uint64(rec.Epoch) {
-		in.tell(demand{})
+		in.tell(conclude{})
 	}
 	return rec.Emitted >= rec.Epoch
 }
@@ -561,6 +594,7 @@ func (in *Instance[K, E, S, R]) Abort(why error) {
 		in.closed = true
 		in.mu.Unlock()
 		in.cancel(why)
+		in.cfg.Timeline.Note(time.Time{}, StepEnd, "%v", why)
 		for _, p := range in.allProducers() {
 			p.fail(why)
 		}

@@ -69,6 +69,7 @@ func (in *Instance[K, E, S, R]) runSource(caller context.Context, s *source[K, E
 	view := in.newest.Load().view
 	s.rules = NewSourceRules(s.name, view)
 	s.begin(view.Cuts[s.name], false)
+	s.line.Note(time.Time{}, StepAttach, "source %s goes on behind %d", s.name, view.Cuts[s.name])
 	in.setOrigin(s.name, s.answer)
 	if !tellCaller(caller, result, nil) {
 		_, _ = in.ask(in.ctx, Request{Detach: s.name}) // it fails only if the instance ends
@@ -133,6 +134,7 @@ func checkName(name string) error {
 func (in *Instance[K, E, S, R]) target() target[K, E] {
 	return target[K, E]{
 		keyOf: in.cfg.App.KeyOf, keys: in.cfg.App.Keys, vnodes: in.vnodes, root: in.system.Root, in: in, limits: in.cfg.Limits,
+		meters: in.meters, line: in.cfg.Timeline,
 	}
 }
 
@@ -327,19 +329,41 @@ func (in *Instance[K, E, S, R]) flush(ctx context.Context) error {
 		}
 	}
 	for _, s := range in.allSources() {
-		at := s.owes()
-		for s.sealed.Load() < at {
-			in.tell(want{}) // also where nothing changed but the position: all its events were rejected
-			in.tell(demand{})
-			wait, cancel := context.WithTimeout(ctx, repeatAfter)
-			err := in.await(wait, func() bool { return s.sealed.Load() >= at })
-			cancel()
-			if err != nil && (ctx.Err() != nil || in.Err() != nil) {
-				return err
-			}
+		var err error
+		if s.pushed != nil {
+			err = s.pushed.Flush(ctx)
+		} else {
+			err = in.sealCut(ctx, s.name, s.read.Load())
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// sealCut returns when everything up to a position of a source, which was read or will be soon, is sealed. It demands an
+// epoch, and another one when one was sealed with a lower cut.
+func (in *Instance[K, E, S, R]) sealCut(ctx context.Context, name string, at uint64) error {
+	var asked *vnode.View
+	for {
+		view := in.newest.Load().view
+		switch {
+		case view.Cuts[name] >= at:
+			return nil
+		case asked == nil || view.Epoch > asked.Epoch:
+			asked = view
+			in.tell(demand{})
+		default: // nothing may have changed but the position: all events were rejected
+			in.tell(want{})
+		}
+		wait, cancel := context.WithTimeout(ctx, repeatAfter)
+		err := in.await(wait, func() bool { return in.newest.Load().view.Epoch > view.Epoch })
+		cancel()
+		if err != nil && (ctx.Err() != nil || in.Err() != nil) {
+			return err
+		}
+	}
 }
 
 // Checkpoint seals everything sent before and keeps that epoch under a name until the name is given again: it stays
@@ -356,39 +380,4 @@ func (in *Instance[K, E, S, R]) Checkpoint(ctx context.Context, name string) (vn
 		return 0, fmt.Errorf("checkpoint %q: %w", name, err)
 	}
 	return a.Epoch, nil
-}
-
-// Status says where the instance stands.
-func (in *Instance[K, E, S, R]) Status() Status {
-	k := in.newest.Load()
-	st := Status{
-		Member: in.self, Term: k.rec.Term, Record: k.rec.Seq, Epoch: k.rec.Epoch, Emitted: vnode.Epoch(in.emittedAt.Load()),
-		Waiting:  int(in.waiting.Load()),
-		Segments: len(k.rec.Segments), Restored: in.restored(), Owned: len(in.vnodes),
-		Problems: in.problems.list(), Rejected: in.rejects.Load(), Panics: in.panics.Load(),
-	}
-	if held := in.heldBySink(); held != "" {
-		st.Held = append(st.Held, held)
-	}
-	for i := range k.rec.Segments {
-		st.Bytes += k.rec.Segments[i].Size
-	}
-	for _, s := range in.allSources() {
-		st.Sources = append(st.Sources, SourceStatus{
-			Name: s.name, Read: s.read.Load(), Sealed: s.sealed.Load(), InFlight: s.inFlight.Load(), Ended: s.ended.Load(),
-		})
-		if s.inFlight.Load() >= s.credit {
-			st.Held = append(st.Held, "in_flight of source "+s.name)
-		}
-		if s.pushed != nil && s.pushed.held() != "" {
-			st.Held = append(st.Held, s.pushed.held())
-		}
-	}
-	for _, p := range in.allProducers() {
-		st.Producers = append(st.Producers, p.status())
-		if held := p.held(); held != "" {
-			st.Held = append(st.Held, held)
-		}
-	}
-	return st
 }

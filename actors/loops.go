@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -71,9 +72,10 @@ func (in *Instance[K, E, S, R]) damaged(err error) bool {
 
 // restore gives vnodes their slices and returns those that it could not.
 func (in *Instance[K, E, S, R]) restore(vnodes []vnode.ID) (left []vnode.ID, err error) {
-	k := in.newest.Load()
-	var mu sync.Mutex // guards given: slices come from several goroutines
+	k, began, asked := in.newest.Load(), time.Now(), in.cfg.Requests().Total().Asked
+	var mu sync.Mutex // guards given and size: slices come from several goroutines
 	var given vnode.Set
+	var size uint64
 	err = backend.Restorer{Objects: in.cfg.Store, Record: k.rec}.Restore(in.ctx, vnodes, func(r backend.RestoredSlice) error {
 		if err := in.give(k, r); err != nil {
 			return err
@@ -81,8 +83,14 @@ func (in *Instance[K, E, S, R]) restore(vnodes []vnode.ID) (left []vnode.ID, err
 		mu.Lock()
 		defer mu.Unlock()
 		given.Add(r.Vnode)
+		size += uint64(r.Size())
 		return nil
 	})
+	if n := given.Len(); n > 0 {
+		in.cfg.Timeline.Note(began, StepRestore, "%d slices of epoch %d, %d bytes, %d requests meanwhile",
+			n, k.rec.Epoch, size, in.cfg.Requests().Total().Asked-asked)
+	}
+	in.serve()
 	for _, v := range vnodes {
 		if !given.Has(v) {
 			left = append(left, v)
@@ -92,6 +100,16 @@ func (in *Instance[K, E, S, R]) restore(vnodes []vnode.ID) (left []vnode.ID, err
 		err = fmt.Errorf("vnode %d was not restored", left[0])
 	}
 	return left, err
+}
+
+// serve says so when every vnode has its slice for the first time.
+func (in *Instance[K, E, S, R]) serve() {
+	if in.started.Load() || in.restored() < len(in.vnodes) {
+		return
+	}
+	in.cfg.Timeline.Note(in.began, StepReady, "%d vnodes have their slices", len(in.vnodes))
+	in.started.Store(true)
+	in.tellNews()
 }
 
 // give builds a vnode's slice and begins a life of it.
@@ -115,6 +133,8 @@ func (in *Instance[K, E, S, R]) give(k *known, r backend.RestoredSlice) (err err
 		Slice: slice, Tip: r.Slice, Positions: positions, View: k.view, Self: in.self,
 		Life: vnode.Life{Incarnation: in.self.Incarnation, N: in.lives.Add(1)},
 	})
+	in.meters.slices.Add(1)
+	in.meters.sliceBytes.Add(uint64(r.Size()))
 	in.living[r.Vnode].Store(true)
 	in.tellNews()
 	return nil
@@ -149,6 +169,7 @@ func (in *Instance[K, E, S, R]) compactLoop() {
 		}
 		// A fold that came too late for its name is lost: name the next one further ahead.
 		if fold.Late(in.newest.Load().rec.Epoch) {
+			in.meters.foldsLate.Add(1)
 			ahead = min(2*ahead, maxAhead)
 		}
 		in.awaitFold(fold)
@@ -177,6 +198,7 @@ func (in *Instance[K, E, S, R]) compact(vnodes vnode.Set, ahead uint64) (*backen
 		return backend.FoldName{Epoch: vnode.Epoch(in.newest.Load().rec.High + ahead), ID: id, Writer: in.self}
 	})
 	if err == nil {
+		in.meters.fold(fold)
 		in.tell(fold)
 	}
 	return fold, err
@@ -199,6 +221,7 @@ func (in *Instance[K, E, S, R]) collectLoop() {
 		}
 		rec := in.newest.Load().rec
 		report, err := c.Run(in.ctx, rec)
+		in.meters.pass(report)
 		switch {
 		case errors.Is(err, context.Canceled):
 			return

@@ -218,6 +218,7 @@ func (p *Producer[K, E]) sendAgain(s Sending[*history[E]]) {
 		h = &history[E]{owner: p, sealed: true}
 	}
 	b := &vnode.Batch[E]{Header: s.Header, Vnode: s.Vnode, Owner: h, Run: h.batch.Run}
+	p.meters.replayed.Add(uint64(len(b.Items)))
 	p.sendBatch(s.Vnode, h, b)
 }
 
@@ -284,9 +285,13 @@ func (p *Producer[K, E]) Flush(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.flushAll()
+	var asked time.Time // for an epoch
 	for to := p.rules.At(); p.err == nil && p.rules.Unsealed(to); {
 		p.sendSilent()
-		p.in.tell(demand{})
+		if time.Since(asked) > resendAfter && p.rules.Standing(to) {
+			asked = time.Now()
+			p.in.tell(demand{})
+		}
 		if err := p.await(ctx, repeatAfter); err != nil {
 			return fmt.Errorf("flush producer %s: %w", p.name, err)
 		}

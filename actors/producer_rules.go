@@ -1,6 +1,10 @@
 package actors
 
-import "github.com/sheaf-go/sheaf/vnode"
+import (
+	"sort"
+
+	"github.com/sheaf-go/sheaf/vnode"
+)
 
 // ProducerRules is what a plain producer decides: it counts the positions, keeps every batch until its events are
 // sealed, and sends again what a vnode lacks. It is a pure state machine; B is the shell's batch of events.
@@ -125,13 +129,25 @@ func (p *ProducerRules[B]) Resend() []Sending[B] {
 	return out
 }
 
-// Unsealed reports whether any event at or below a position that was flushed is not sealed. Events behind it may make
-// it wait once more, never for ever.
+// Unsealed reports whether any event at or below a position, at which every vnode was flushed, is not sealed.
 func (p *ProducerRules[B]) Unsealed(to uint64) bool {
 	for v := range p.lanes {
-		if l := &p.lanes[v]; len(l.batches) > 0 && l.batches[0].from < to {
+		if l := &p.lanes[v]; len(l.batches) > 0 && l.batches[0].to <= to {
 			return true
 		}
 	}
 	return false
+}
+
+// Standing reports whether the vnodes have all taken their events at or below such a position: an epoch opened from now
+// on seals them.
+func (p *ProducerRules[B]) Standing(to uint64) bool {
+	for v := range p.lanes {
+		l := &p.lanes[v]
+		n := sort.Search(len(l.batches), func(i int) bool { return l.batches[i].to > to })
+		if n > 0 && l.batches[n-1].to > l.standing {
+			return false
+		}
+	}
+	return true
 }

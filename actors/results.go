@@ -21,11 +21,13 @@ type watched[R any] struct {
 	merger.Sink[R]
 	place int64
 	now   *atomic.Int64
+	watch *stopwatch
 }
 
 // Emit gives the result on.
 func (w watched[R]) Emit(ctx context.Context, r merger.Result[R]) error {
 	w.now.Store(w.place)
+	w.watch.gives(r.Epoch)
 	return w.Sink.Emit(ctx, r)
 }
 
@@ -33,9 +35,9 @@ func (w watched[R]) Emit(ctx context.Context, r merger.Result[R]) error {
 func (in *Instance[K, E, S, R]) sinks() []merger.Sink[R] {
 	var all []merger.Sink[R]
 	for i, s := range in.cfg.Sinks {
-		all = append(all, watched[R]{s, int64(i), &in.emitting})
+		all = append(all, watched[R]{s, int64(i), &in.emitting, in.watch})
 	}
-	return append(all, watched[R]{in.results, int64(len(all)), &in.emitting})
+	return append(all, watched[R]{in.results, int64(len(all)), &in.emitting, in.watch})
 }
 
 // heldBySink names the sink that keeps epochs from being opened; empty if none does.

@@ -19,6 +19,7 @@ type Resumable[E any] struct {
 	in     feeder[E]
 	limit  int64 // bytes of unsealed events
 	source <-chan struct{}
+	seal   func(ctx context.Context, to uint64) error // returns when a record holds everything up to that number
 
 	mu       sync.Mutex // guards what follows
 	events   []E        // numbers sealed+1 to last
@@ -38,6 +39,7 @@ var (
 // Resumable opens a resumable producer's name at its sealed position.
 func (in *Instance[K, E, S, R]) Resumable(ctx context.Context, name string) (*Resumable[E], error) {
 	r := &Resumable[E]{name: name, in: in, limit: in.cfg.Limits.History, news: make(chan struct{})}
+	r.seal = func(ctx context.Context, to uint64) error { return in.sealCut(ctx, name, to) }
 	var err error
 	if r.source, err = in.attach(ctx, name, r, r); err != nil {
 		return nil, fmt.Errorf("open resumable producer %q: %w", name, err)
@@ -169,17 +171,16 @@ func (r *Resumable[E]) fail(err error) {
 
 // Flush returns when everything sent before is sealed.
 func (r *Resumable[E]) Flush(ctx context.Context) error {
+	to := r.taken()
+	if err := r.seal(ctx, to); err != nil {
+		return fmt.Errorf("flush resumable producer %s: %w", r.name, err)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	to := r.last
 	for r.err == nil && r.sealed < to {
-		r.in.tell(demand{})
 		if err := r.await(ctx); err != nil {
 			return fmt.Errorf("flush resumable producer %s: %w", r.name, err)
 		}
-	}
-	if r.sealed < to {
-		return fmt.Errorf("flush resumable producer %s: %w", r.name, r.err)
 	}
 	return nil
 }
@@ -191,7 +192,6 @@ func (r *Resumable[E]) Finish(ctx context.Context) error {
 	r.tell()
 	r.mu.Unlock()
 	for {
-		r.in.tell(demand{})
 		select {
 		case <-r.source:
 			return nil

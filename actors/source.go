@@ -73,15 +73,16 @@ type source[K vnode.Key, E any] struct {
 	told    time.Time // of the cut
 	retryAt time.Time // not to be opened again before
 	flushed time.Time // when all buffers were sent; zero: they are to be sent
+	again   replay
 }
 
 // pushed is a source whose events are handed to it in this process, and kept by it until they are sealed.
 type pushed interface {
 	begin(at uint64, ended bool) // at its sealed position
 	free(sealed uint64)
-	taken() uint64 // position of the newest event that it was handed
-	shut()         // take nothing more
-	held() string  // the bound that makes its sender wait; empty if none does
+	Flush(ctx context.Context) error
+	shut()        // take nothing more
+	held() string // the bound that makes its sender wait; empty if none does
 }
 
 // toSource is a message to a source: one of its fields is set.
@@ -99,6 +100,8 @@ type target[K vnode.Key, E any] struct {
 	root   *actor.RootContext
 	in     feeder[E]
 	limits Limits
+	meters *meters
+	line   *Timeline
 }
 
 // feeder is what a source or producer needs of its instance.
@@ -130,14 +133,6 @@ func (s *source[K, E]) begin(at uint64, ended bool) {
 	if s.pushed != nil {
 		s.pushed.begin(at, ended)
 	}
-}
-
-// owes is the position up to which a flush must seal.
-func (s *source[K, E]) owes() uint64 {
-	if s.pushed != nil {
-		return s.pushed.taken()
-	}
-	return s.read.Load()
 }
 
 func (s *source[K, E]) answer(r vnode.Reply) { s.inbox.put(toSource{reply: r}) }
@@ -210,8 +205,8 @@ func (s *source[K, E]) tellCut() {
 func (s *source[K, E]) tellEnd() {
 	if s.rules.Ended() && !s.rules.Done() {
 		s.ended.Store(true)
-		s.in.tell(want{})
 		s.in.tell(demand{})
+		s.in.tell(want{})
 	}
 }
 
@@ -356,6 +351,7 @@ func (s *source[K, E]) deal(ctx context.Context) {
 	}
 	if s.rules.Replaying() {
 		s.dealAgain(ctx)
+		s.tellReplay()
 	} else {
 		s.dealOut(ctx)
 	}
@@ -431,6 +427,7 @@ func (s *source[K, E]) dealAgain(ctx context.Context) {
 		if (len(b.Items) >= s.batch || at-b.Base > vnode.MaxOffset) && !s.makeRoom(ctx, v, key, i, at) {
 			return
 		}
+		s.again.count(at <= s.rules.High())
 		b.Append(e, hash, at)
 	}
 	s.advance(len(s.chunk))

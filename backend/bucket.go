@@ -33,13 +33,11 @@ var _ requests = (*bucketRequests)(nil)
 
 // Create implements [requests].
 func (o *bucketRequests) Create(ctx context.Context, key string, data []byte) error {
-	o.count.creates.Add(1)
 	return o.write(ctx, "create", key, data, true)
 }
 
 // Put implements [requests].
 func (o *bucketRequests) Put(ctx context.Context, key string, data []byte) error {
-	o.count.puts.Add(1)
 	return o.write(ctx, "put", key, data, false)
 }
 
@@ -88,7 +86,6 @@ func (o *bucketRequests) Get(ctx context.Context, key string, part Range) ([]byt
 		return nil, fmt.Errorf("get %s: %w", key, err)
 	}
 	defer r.leave()
-	o.count.gets.Add(1)
 	data, err := o.read(r, key, part)
 	if err != nil {
 		return nil, fmt.Errorf("get %s: %w", key, err)
@@ -160,7 +157,7 @@ func (o *bucketRequests) readError(r *request, key string, part Range, err error
 	case part.Size > 0 || part.Offset == 0:
 		return nil, fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, said)
 	}
-	o.count.gets.Add(1)
+	o.count.gets.asked.Add(1) // one more
 	_, err = o.read(r, key, Range{Offset: part.Offset - 1, Size: 1})
 	return nil, err
 }
@@ -172,7 +169,6 @@ func (o *bucketRequests) Delete(ctx context.Context, key string) error {
 		return fmt.Errorf("delete %s: %w", key, err)
 	}
 	defer r.leave()
-	o.count.deletes.Add(1)
 	err = o.bucket.Delete(r.ctx, key)
 	if err == nil {
 		return nil
@@ -191,7 +187,6 @@ func (o *bucketRequests) ListPage(ctx context.Context, prefix string, token []by
 		return nil, nil, fmt.Errorf("list %s: %w", prefix, err)
 	}
 	defer r.leave()
-	o.count.lists.Add(1)
 	if token == nil {
 		token = blob.FirstPageToken
 	}

@@ -219,6 +219,7 @@ func newFolder(ctx context.Context, objects Objects, rec *Record, plan FoldPlan)
 	if f.chains, err = restorer.open(ctx, slices.Collect(plan.Vnodes.All), run); err != nil {
 		return nil, err
 	}
+	f.chains.atOnce = 1 // it may take its time, and the processors are others'
 	if slices.ContainsFunc(f.chains.of, func(run []int) bool { return len(run) == 0 }) {
 		return nil, fmt.Errorf("the plan was not made on %s", recordKey(rec.Seq))
 	}

@@ -61,5 +61,5 @@ func NewListed(key string, size int64) Listed { return Listed{key: key, size: si
 // Repeating makes a store of requests, with the lot that shortens pauses, and counts what it repeats. closing ends it.
 func Repeating(r Single, lot func() float64) (objects Objects, retries func() int64, closing func()) {
 	g, count := newGate(), &requestCounts{}
-	return &retrying{requests: r, count: count, wait: g.wait, jitter: lot}, count.retries.Load, g.shut
+	return &retrying{requests: r, count: count, wait: g.wait, jitter: lot}, func() int64 { return count.now().Total().Repeated }, g.shut
 }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/driver"
@@ -28,6 +29,7 @@ type Store struct {
 	user    *blob.Bucket
 	lock    *storeLock       // nil: none is needed
 	remote  cloud.Connection // nil: the store is of this machine
+	opening Opening
 
 	once     sync.Once
 	closeErr error
@@ -40,14 +42,25 @@ func (c Config) Open(ctx context.Context) (*Store, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	began := time.Now()
 	s, err := c.open(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", c.place(), err)
 	}
+	opened := time.Now()
 	if err := probe(ctx, s.Objects()); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", c.place(), errors.Join(err, s.Close()))
 	}
+	s.opening = Opening{Place: c.place(), Began: began, Opened: opened, Probed: time.Now()}
 	return s, nil
+}
+
+// Opening says how an opening went.
+type Opening struct {
+	Place  string // without secrets
+	Began  time.Time
+	Opened time.Time // its lock was taken, its connection made
+	Probed time.Time // it was seen to honour create-if-absent
 }
 
 // OpenReader opens a store only to read it: it takes no lock and makes nothing, and may be used beside the store's
@@ -95,10 +108,13 @@ func (s *Store) Config() Config { return s.config.Clone() }
 // Objects returns what Sheaf keeps in the store. After Close its methods return [ErrClosed].
 func (s *Store) Objects() Objects {
 	return &retrying{
-		requests: &bucketRequests{bucket: s.objects, gate: s.gate, count: s.count, remote: s.remote},
+		requests: &counted{&bucketRequests{bucket: s.objects, gate: s.gate, count: s.count, remote: s.remote}, s.count},
 		count:    s.count, wait: s.gate.wait, jitter: rand.Float64,
 	}
 }
+
+// Opening says how the store was opened; of one opened to read it is zero.
+func (s *Store) Opening() Opening { return s.opening }
 
 // Requests counts what was asked of the store through its [Store.Objects] since it was opened.
 func (s *Store) Requests() Requests { return s.count.now() }

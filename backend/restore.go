@@ -14,7 +14,7 @@ import (
 type Restorer struct {
 	Objects  Objects
 	Record   *Record
-	Parallel int   // parts in work at once; default 8
+	Parallel int   // parts in work at once, and segments that each of them reads at once; default 8
 	Bytes    int64 // of uncompressed slices in work at once, unless a single slice takes more; default 64 MiB
 }
 
@@ -24,6 +24,15 @@ type RestoredSlice struct {
 	Slice     vnode.SliceID   // newest sealed
 	Deltas    [][]byte        // of the chain, oldest first; owned by whoever gets them
 	Positions vnode.Positions // of plain producers; nil if there are none
+}
+
+// Size is the number of bytes in all deltas.
+func (s RestoredSlice) Size() int {
+	n := 0
+	for _, d := range s.Deltas {
+		n += len(d)
+	}
+	return n
 }
 
 // Apply calls apply for every entry of every delta, oldest first: a later entry of a key replaces an earlier one.
@@ -107,11 +116,12 @@ type chains struct {
 	vnodes  []vnode.ID       // ascending
 	of      [][]int          // by vnodes: its segments, as places in the record
 	readers []*SegmentReader // by place; nil where no chain passes
+	atOnce  int              // segments that are read at once
 }
 
 // open opens every segment that the chains of these vnodes pass, and checks that they are chains of this record.
 func (r Restorer) open(ctx context.Context, vnodes []vnode.ID, chain func(vnode.ID) []int) (*chains, error) {
-	c := &chains{record: r.Record, vnodes: slices.Clone(vnodes)}
+	c := &chains{record: r.Record, vnodes: slices.Clone(vnodes), atOnce: r.parallel()}
 	slices.Sort(c.vnodes)
 	c.vnodes = slices.Compact(c.vnodes)
 	passed := map[*SegmentRef]bool{}
@@ -225,22 +235,38 @@ func (c *chains) size(i int) int64 {
 	return n
 }
 
-// load reads the chains of a part and calls yield for each vnode, in ascending order.
+// load reads the chains of a part and calls yield for each vnode, in ascending order. It reads up to c.atOnce segments at
+// once: a store may take long to answer, and a chain passes many.
 func (c *chains) load(ctx context.Context, p part, yield func(RestoredSlice) error) error {
-	out := make([]RestoredSlice, p.end-p.begin)
 	lists := make([][]SliceInfo, len(c.readers))
-	for i := range out {
-		v := c.vnodes[p.begin+i]
-		out[i] = RestoredSlice{Vnode: v, Slice: c.record.Tips[v]}
+	var places []int // of the segments that the part passes
+	for i, v := range c.vnodes[p.begin:p.end] {
 		for _, place := range c.of[p.begin+i] {
 			info, _ := c.readers[place].Slice(v)
+			if lists[place] == nil {
+				places = append(places, place)
+			}
 			lists[place] = append(lists[place], info)
 		}
 	}
-	for place, list := range lists {
-		if err := c.readers[place].collect(ctx, list, out); err != nil {
-			return err
-		}
+	slices.Sort(places)
+	read := make([][][]byte, len(places))
+	err := inParallel(ctx, c.atOnce, len(places), func(ctx context.Context, i int) error {
+		return c.readers[places[i]].each(ctx, deltas, lists[places[i]], func(_ SliceInfo, delta []byte) error {
+			read[i] = append(read[i], delta)
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	out := make([]RestoredSlice, p.end-p.begin)
+	for i := range out {
+		v := c.vnodes[p.begin+i]
+		out[i] = RestoredSlice{Vnode: v, Slice: c.record.Tips[v]}
+	}
+	for i, place := range places {
+		c.readers[place].link(lists[place], read[i], out)
 	}
 	for i := range out {
 		if err := yield(out[i]); err != nil {
@@ -250,24 +276,20 @@ func (c *chains) load(ctx context.Context, p part, yield func(RestoredSlice) err
 	return nil
 }
 
-// collect adds this segment's slices to the chains of their vnodes. Both lists are ascending.
-func (s *SegmentReader) collect(ctx context.Context, list []SliceInfo, out []RestoredSlice) error {
-	if len(list) == 0 {
-		return nil
-	}
+// link adds this segment's slices, and their deltas, to the chains of their vnodes. All are ascending by vnode.
+func (s *SegmentReader) link(list []SliceInfo, read [][]byte, out []RestoredSlice) {
 	next := 0
-	return s.each(ctx, deltas, list, func(info SliceInfo, delta []byte) error {
+	for i, info := range list {
 		for out[next].Vnode != info.Vnode {
 			next++
 		}
-		if len(delta) > 0 {
-			out[next].Deltas = append(out[next].Deltas, delta)
+		if len(read[i]) > 0 {
+			out[next].Deltas = append(out[next].Deltas, read[i])
 		}
 		if p := s.Positions(info); p != nil {
 			out[next].Positions = p
 		}
-		return nil
-	})
+	}
 }
 
 // inParallel calls do for 0 to n-1 from at most workers goroutines, and returns the first error once all have ended.

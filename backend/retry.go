@@ -36,7 +36,7 @@ var _ Objects = (*retrying)(nil)
 // Create implements [Objects].
 func (o *retrying) Create(ctx context.Context, key string, data []byte) error {
 	var doubt error // of the last try without an answer
-	return o.repeat(ctx, func() error {
+	return o.repeat(ctx, &o.count.creates, func() error {
 		err := o.requests.Create(ctx, key, data)
 		switch {
 		case errors.Is(err, ErrUnknown):
@@ -65,12 +65,12 @@ func (o *retrying) settle(ctx context.Context, key string, data []byte, err, dou
 
 // Put implements [Objects].
 func (o *retrying) Put(ctx context.Context, key string, data []byte) error {
-	return o.repeat(ctx, func() error { return o.requests.Put(ctx, key, data) })
+	return o.repeat(ctx, &o.count.puts, func() error { return o.requests.Put(ctx, key, data) })
 }
 
 // Get implements [Objects].
 func (o *retrying) Get(ctx context.Context, key string, part Range) (data []byte, err error) {
-	err = o.repeat(ctx, func() error {
+	err = o.repeat(ctx, &o.count.gets, func() error {
 		data, err = o.requests.Get(ctx, key, part)
 		return err
 	})
@@ -79,13 +79,13 @@ func (o *retrying) Get(ctx context.Context, key string, part Range) (data []byte
 
 // Delete implements [Objects].
 func (o *retrying) Delete(ctx context.Context, key string) error {
-	return o.repeat(ctx, func() error { return o.requests.Delete(ctx, key) })
+	return o.repeat(ctx, &o.count.deletes, func() error { return o.requests.Delete(ctx, key) })
 }
 
 // List implements [Objects]. yield runs between requests, so it may use the store.
 func (o *retrying) List(ctx context.Context, prefix string, yield func(string, int64) bool) error {
 	for page, token := []listedObject(nil), []byte(nil); ; {
-		err := o.repeat(ctx, func() (err error) {
+		err := o.repeat(ctx, &o.count.lists, func() (err error) {
 			page, token, err = o.listPage(ctx, prefix, token)
 			return err
 		})
@@ -113,7 +113,7 @@ func (o *retrying) listPage(ctx context.Context, prefix string, token []byte) ([
 }
 
 // repeat makes a request until its error is none that may pass, or time is up.
-func (o *retrying) repeat(ctx context.Context, request func() error) error {
+func (o *retrying) repeat(ctx context.Context, kind *kindCount, request func() error) error {
 	begin := time.Now()
 	for tries, pause := 1, firstPause; ; tries, pause = tries+1, min(2*pause, longestPause) {
 		err := request()
@@ -127,6 +127,6 @@ func (o *retrying) repeat(ctx context.Context, request func() error) error {
 		if waitErr := o.wait(ctx, d); waitErr != nil {
 			return errors.Join(err, waitErr)
 		}
-		o.count.retries.Add(1)
+		kind.repeated.Add(1)
 	}
 }

@@ -29,6 +29,8 @@ type Instance[K Key, E, S any] interface {
 	Answer(r Reply)
 	// Capture hands a capture over to the checkpointer.
 	Capture(c Capture)
+	// Took says that v has taken n events more.
+	Took(v ID, n int)
 	// Applied says that v changed for the first time since its last capture (true), or that the change is captured
 	// or gone (false).
 	Applied(v ID, changed bool)
@@ -292,6 +294,7 @@ func (a *Actor[K, E, S, R]) apply(b *Batch[E], above uint64) {
 		return
 	}
 	a.note(true)
+	first := i
 	a.batch, a.doing, a.turn.origin = b, "update", b.Origin
 	suspect := len(a.poison.panics) > 0
 	for warm := i; i < len(b.Items); i++ {
@@ -313,6 +316,7 @@ func (a *Actor[K, E, S, R]) apply(b *Batch[E], above uint64) {
 			a.remove(b, i, hash, key, err)
 		}
 	}
+	a.inst.Took(a.id, len(b.Events)-first)
 	a.batch = nil
 }
 

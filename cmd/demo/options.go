@@ -22,6 +22,7 @@ type options struct {
 	rate    int
 	out     string
 	json    bool
+	verbose bool
 	level   zapcore.Level // of what is logged
 }
 
@@ -43,6 +44,7 @@ func parseOptions(args []string, s streams) (options, error) {
 	f.IntVar(&o.rate, "rate", 0, "`rows` to read in a second; 0 is no limit")
 	f.StringVar(&o.out, "out", "", "`directory` or URL to which each epoch's result is written, as epoch-<20 digits>.json")
 	f.BoolVar(&o.json, "json", false, "print the last result as JSON, and nothing else")
+	f.BoolVar(&o.verbose, "verbose", false, "say what was opened, found, restored, retried and replayed, how long it took, and what it asked of the store")
 	o.level = zapcore.WarnLevel
 	f.TextVar(&o.level, "log", o.level, "`level` from which on to log: debug, info, warn, error")
 	if err := parse(f, args, s.out); err != nil {

@@ -30,6 +30,7 @@ type job interface {
 type instance interface {
 	Attach(ctx context.Context, name string, s sheaf.Source[flights.Flight]) (<-chan struct{}, error)
 	Status() sheaf.Status
+	Timeline() []sheaf.Event
 	Bucket() *blob.Bucket
 	Done() <-chan struct{}
 	Err() error

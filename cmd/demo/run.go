@@ -29,8 +29,10 @@ func runCommand(args []string, s streams) error {
 	alive, fail := context.WithCancelCause(context.Background())
 	ctx, release := untilStopped(alive)
 	defer release()
+	people := isTerminal(s.notes)
+	s.notes = &oneByOne{w: s.notes}
 	r := &run{
-		options: o, streams: s, job: jobs()[o.job], alive: alive, fail: fail, log: newLog(s.notes, o.level),
+		options: o, streams: s, job: jobs()[o.job], alive: alive, fail: fail, log: newLog(s.notes, people, o.level),
 		config: sheaf.Config{State: config, Epoch: o.epoch},
 	}
 	r.config.Log = r.log
@@ -106,9 +108,12 @@ func (r *run) count(ctx context.Context, made settings, out *blob.Bucket) error 
 		return err
 	}
 	began := time.Now()
+	end := r.narrate(in)
 	err = r.drive(ctx, in, made)
 	r.took = time.Since(began)
-	if err = r.close(in, err); err != nil && !wasStopped(err) {
+	err = r.close(in, err)
+	end()
+	if err != nil && !wasStopped(err) {
 		return err
 	}
 	return errors.Join(err, r.show())

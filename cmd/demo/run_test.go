@@ -50,6 +50,22 @@ func TestEveryWayToNameAStateLeadsThere(t *testing.T) {
 	}
 }
 
+// With --verbose a run says what it did to recover, and what it asked of the store, beside the result and not in it.
+func TestVerboseTellsOfTheRecovery(t *testing.T) {
+	input, state := inputOf(t, 2000), filepath.Join(t.TempDir(), "state")
+	args := []string{"run", "--verbose", "--json", "--input", input, "--state", state}
+	call(args...).want(t, 0, "open       store "+state, "begins term 1", "goes on behind 0", "asked of the store:", "epochs sealed, 0 given up\ndemo: the last took")
+	got := call(args...).want(t, 0, "probe ", "find       record ", "begins term 2", "restore    256 slices of epoch ", "ready ", "end        closed", "0 epochs sealed, 0 given up\n")
+	if err := json.Unmarshal([]byte(got.out), &flights.BoardFile{}); err != nil {
+		t.Errorf("output: got %q, %v, want one result as JSON", got.out, err)
+	}
+	for line := range strings.Lines(got.notes) {
+		if !strings.HasPrefix(line, "demo: ") {
+			t.Errorf("got the note %q, want lines that begin with demo:", line)
+		}
+	}
+}
+
 // SIGINT seals what was read, and the next run goes on there.
 func TestSignalSealsWhatWasRead(t *testing.T) {
 	if runtime.GOOS == "windows" {
