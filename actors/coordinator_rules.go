@@ -33,7 +33,6 @@ type CoordinatorLimits struct {
 	Step      int           // records that a raise of the floor must free
 	Producers int           // plain producers' names
 	Sources   int           // sources' names, ended ones included
-	Pins      int           // named checkpoints
 }
 
 // CoordinatorRules decides what the ledger says next: admission, attempts, seals, sources, names, the floor. It is a
@@ -97,12 +96,14 @@ type Captured struct {
 	Notes   []CaptureNote
 }
 
-// Request asks the coordinator for a change of the record: exactly one of Source, Producer and Pin is set.
+// Request asks the coordinator for a change of the record: exactly one of Source, Producer, Detach, Pin and
+// Unpin is set.
 type Request struct {
 	Source   string // attach it
 	Producer string // open a new generation of it
 	Detach   string // a source that was attached and never read: it leaves the assignment
 	Pin      string // keep the newest sealed epoch under this name
+	Unpin    string // drop the pin of this name
 	Retire   string // a producer's name that may go if the bound is reached; it is idle
 	Ticket   uint64 // returned with the answer
 	written  bool
@@ -525,7 +526,9 @@ func (c *CoordinatorRules) write(n *backend.Record, r Request) error {
 	case r.Producer != "":
 		return c.openName(n, r)
 	case r.Pin != "":
-		return c.pin(n, r.Pin)
+		return backend.WithPin(n, r.Pin, c.rec)
+	case r.Unpin != "":
+		return backend.WithoutPin(n, r.Unpin)
 	case r.Detach != "":
 		n.Assignment.Version = c.rec.Assignment.Version + 1
 		n.Assignment.Sources = slices.DeleteFunc(n.Assignment.Sources, func(s vnode.SourceOwner) bool { return s.Source == r.Detach })
@@ -556,14 +559,6 @@ func sourceNames(n *backend.Record, more string) int {
 		names[s.Source] = true
 	}
 	return len(names)
-}
-
-func (c *CoordinatorRules) pin(n *backend.Record, name string) error {
-	fresh := !slices.ContainsFunc(n.Pins, func(p backend.Pin) bool { return p.Name == name })
-	if fresh && len(n.Pins) >= c.limits.Pins {
-		return fmt.Errorf("checkpoint %q: %w: %d checkpoints", name, ErrNames, c.limits.Pins)
-	}
-	return backend.WithPin(n, name, c.rec)
 }
 
 // openName gives a producer's name the next generation; a new name may need an idle one to go.
