@@ -38,6 +38,7 @@ var (
 	ErrNoEpoch    = actors.ErrNoEpoch
 	ErrSuperseded = actors.ErrSuperseded
 	ErrSequence   = actors.ErrSequence
+	ErrVoid       = actors.ErrVoid
 
 	ErrPinName  = backend.ErrPinName
 	ErrPinTaken = backend.ErrPinTaken

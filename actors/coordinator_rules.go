@@ -14,6 +14,7 @@ import (
 // Errors with which a coordinator answers or steps down.
 var (
 	ErrSuperseded = errors.New("another incarnation or coordinator is in force")
+	ErrVoid       = fmt.Errorf("the floor has passed the record that was to be written: this writer slept: %w", ErrSuperseded)
 	ErrAttached   = errors.New("a source of this name is attached already")
 	ErrNames      = errors.New("the bound on names is reached")
 	ErrKind       = errors.New("the name is one of the other kind: a source's, or a plain producer's")
@@ -195,6 +196,9 @@ func (c *CoordinatorRules) Outcome(o backend.Outcome, winner *backend.Record) []
 		return append(c.take(winner), c.reign()...)
 	}
 	c.put = nil
+	if o == backend.Void {
+		return []Effect{{Stop: ErrVoid}}
+	}
 	return []Effect{{Stop: ErrSuperseded}}
 }
 
