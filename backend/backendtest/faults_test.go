@@ -7,12 +7,19 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/sheaf-go/sheaf/backend"
 	"github.com/sheaf-go/sheaf/backend/backendtest"
 )
 
 func newFaults(t *testing.T, seed uint64) *backendtest.Faults {
+	t.Helper()
+	return backendtest.NewFaults(openStore(t), seed)
+}
+
+func openStore(t *testing.T) backend.Objects {
 	t.Helper()
 	store, err := backend.InProcess().Open(t.Context())
 	if err != nil {
@@ -23,7 +30,7 @@ func newFaults(t *testing.T, seed uint64) *backendtest.Faults {
 			t.Errorf("close: %v", err)
 		}
 	})
-	return backendtest.NewFaults(store.Objects(), seed)
+	return store.Objects()
 }
 
 func TestFaultsWithoutRulesIsAStore(t *testing.T) {
@@ -170,7 +177,113 @@ func TestJournalSaysWhatWasDone(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("journal: got %q, want %q", got, want)
 	}
-	if counts := f.Counts(); counts[backendtest.Create] != 2 || counts[backendtest.Get] != 1 {
-		t.Errorf("counts: got %v, want two creates and one get", counts)
+}
+
+func TestJournalCountsByKind(t *testing.T) {
+	f := newFaults(t, 1)
+	for i := range 1500 {
+		if err := f.Create(t.Context(), fmt.Sprintf("ledger/%020d", i), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, key := range []string{"ledger/floor/1", "ledger/head", "segment/x", "probe/x", "user/x"} {
+		_ = f.Put(t.Context(), key, nil)
+		_, _ = f.Get(t.Context(), key, backend.Range{})
+	}
+	_ = f.List(t.Context(), "ledger/", func(string, int64) bool { return true })
+	_ = f.List(t.Context(), "ledger/", func(string, int64) bool { return false })
+	_ = f.List(t.Context(), "none", func(string, int64) bool { return true })
+	j := f.Journal()
+	for _, c := range []struct{ got, want int }{
+		{j.Count(backendtest.Create), 1500},
+		{j.Count(backendtest.Create, backendtest.Record), 1500},
+		{j.Count(backendtest.Put, backendtest.Record), 0},
+		{j.Count(backendtest.Put, backendtest.Floor, backendtest.Head), 2},
+		{j.Count(backendtest.Get, backendtest.Segment, backendtest.Probe, backendtest.Other), 3},
+		{j.Count(backendtest.List), 2 + 1 + 1},
+		{j.Puts(), 1505},
+	} {
+		if c.got != c.want {
+			t.Errorf("counts: got %d, want %d", c.got, c.want)
+		}
+	}
+}
+
+func TestDelays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFaults(t, 1)
+		f.Add(backendtest.Rule{Op: backendtest.Create, Delay: time.Second})
+		begun := time.Now()
+		if err := f.Create(t.Context(), "a", nil); err != nil || time.Since(begun) != time.Second {
+			t.Errorf("create, delayed by 1s: got %v after %v", err, time.Since(begun))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if err := f.Create(ctx, "b", nil); !errors.Is(err, backend.ErrUnknown) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("create, cancelled while delayed: got %v, want ErrUnknown and DeadlineExceeded", err)
+		}
+	})
+}
+
+func TestCrashesAtARequest(t *testing.T) {
+	for _, after := range []bool{false, true} {
+		s := openStore(t)
+		f := backendtest.NewFaults(s, 1)
+		f.Add(backendtest.Rule{Skip: 2, Times: 1, Crash: true, After: after})
+		for i, want := range []error{nil, nil, backendtest.ErrCrashed, backendtest.ErrCrashed} {
+			key := fmt.Sprint(i)
+			if err := f.Create(t.Context(), key, nil); !errors.Is(err, want) {
+				t.Errorf("create %d of a store that crashes at 2: got %v, want %v", i, err, want)
+			}
+			_, err := s.Get(t.Context(), key, backend.Range{})
+			if landed := err == nil; landed != (i < 2 || i == 2 && after) {
+				t.Errorf("create %d, crash at 2, after = %t: landed %t", i, after, landed)
+			}
+		}
+	}
+}
+
+func TestTornReadIsHalf(t *testing.T) {
+	f := newFaults(t, 1)
+	f.Add(backendtest.Rule{Op: backendtest.Get, Times: 1, Torn: true})
+	_ = f.Create(t.Context(), "a", []byte("abcdef"))
+	for _, want := range []string{"abc", "abcdef"} {
+		if got, err := f.Get(t.Context(), "a", backend.Range{}); err != nil || string(got) != want {
+			t.Errorf("get: got %q, %v, want %q", got, err, want)
+		}
+	}
+}
+
+func TestStaleListShowsThePast(t *testing.T) {
+	f := newFaults(t, 1)
+	for _, key := range []string{"a/1", "a/3", "b/1"} {
+		_ = f.Create(t.Context(), key, []byte("x"))
+	}
+	stale := f.Add(backendtest.Rule{Op: backendtest.List, Stale: true})
+	_ = f.Create(t.Context(), "a/2", nil)
+	_ = f.Delete(t.Context(), "a/2")
+	_ = f.Create(t.Context(), "a/4", nil)
+	_ = f.Delete(t.Context(), "a/3")
+	_ = f.Delete(t.Context(), "b/1")
+	list := func() (keys []string) {
+		_ = f.List(t.Context(), "a/", func(key string, _ int64) bool { keys = append(keys, key); return true })
+		return keys
+	}
+	if got := list(); !slices.Equal(got, []string{"a/1", "a/3"}) {
+		t.Errorf("stale list: got %v, want a/1 and a/3", got)
+	}
+	f.Remove(stale)
+	if got := list(); !slices.Equal(got, []string{"a/1", "a/4"}) {
+		t.Errorf("list: got %v, want a/1 and a/4", got)
+	}
+}
+
+func TestConflictsAndThrottlingTellNothing(t *testing.T) {
+	for _, want := range []error{backendtest.ErrConflict, backendtest.ErrThrottled} {
+		f := newFaults(t, 1)
+		f.Add(backendtest.Rule{Op: backendtest.Create, Err: want})
+		if err := f.Create(t.Context(), "a", nil); !errors.Is(err, want) || !errors.Is(err, backend.ErrUnknown) {
+			t.Errorf("create: got %v, want %v, which is ErrUnknown", err, want)
+		}
 	}
 }

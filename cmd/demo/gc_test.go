@@ -111,7 +111,9 @@ func TestPinnedEpochOutlivesRetention(t *testing.T) {
 	}
 	epoch := fmt.Sprint(file.Epoch)
 	at := []string{"--state", m.state}
-	with := func(command string, more ...string) []string { return append(append([]string{command}, at...), more...) }
+	with := func(command string, more ...string) []string {
+		return append(append([]string{command}, at...), more...)
+	}
 
 	call(with("pin", "--name", "a b")...).want(t, 2, "a b", "1 to 64")
 	call(with("pin", "--name", "early", "--epoch", "1000000")...).want(t, 1, "neither retained nor pinned")
