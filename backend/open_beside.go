@@ -2,7 +2,9 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
 )
 
 // OpenBeside opens a store that is there, to change its ledger beside whoever runs it: to pin (see [Ledger.Amend]) and
@@ -13,9 +15,12 @@ func (c Config) OpenBeside(ctx context.Context) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, onDisk, err := c.location()
-	if err != nil || !onDisk {
-		return s, err
+	dir, onDisk := c.LocalDir()
+	if !onDisk {
+		return s, nil
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	if err := s.Close(); err != nil {
 		return nil, err
