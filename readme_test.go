@@ -60,6 +60,7 @@ func checkedBy() map[string]string {
 		"make check":    "Makefile",
 		"go test -run '^$' -bench . -benchtime 1x ./...":                           ".ci/check",
 		"go test ./actors -run TestInvariantsHoldInEverySchedule -sim.seeds 20000": ".ci/run",
+		".ci/servers run go test -tags cloud -run Server ./internal/servertest":    ".ci/run",
 	}
 }
 

@@ -22,6 +22,8 @@ type (
 	Source[E any] = actors.Source[E]
 	// Reader reads a source on.
 	Reader[E any] = actors.Reader[E]
+	// Pin keeps an epoch under a name.
+	Pin = backend.Pin
 	// Status is what an instance knows of itself at one moment.
 	Status = actors.Status
 	// Event is one thing that an instance did to recover.
@@ -38,6 +40,13 @@ var (
 	ErrNoEpoch    = actors.ErrNoEpoch
 	ErrSuperseded = actors.ErrSuperseded
 	ErrSequence   = actors.ErrSequence
+	ErrVoid       = actors.ErrVoid
+
+	ErrPinName  = backend.ErrPinName
+	ErrPinTaken = backend.ErrPinTaken
+	ErrNoPin    = backend.ErrNoPin
+	ErrPins     = backend.ErrPins
+	ErrUnsealed = backend.ErrUnsealed
 )
 
 // Instance is an app at work on a store. Its methods may be called from many goroutines at once.
@@ -147,8 +156,8 @@ func (i *Instance[K, E, S, R]) Scan(ctx context.Context) *Scan[K, S] {
 	return &Scan[K, S]{run: func(yield func(K, S) bool) error { return i.in.Scan(ctx, yield) }}
 }
 
-// At iterates over the states of all keys at a sealed epoch that is still retained or was kept by
-// [Instance.Checkpoint], else it fails with [ErrNoEpoch].
+// At iterates over the states of all keys at a sealed epoch that is still retained or pinned (see [Instance.Pin]), else it
+// fails with [ErrNoEpoch].
 func (i *Instance[K, E, S, R]) At(ctx context.Context, e Epoch) *Scan[K, S] {
 	return &Scan[K, S]{run: func(yield func(K, S) bool) error { return i.in.ScanAt(ctx, e, yield) }}
 }
@@ -176,11 +185,24 @@ func (i *Instance[K, E, S, R]) Results(ctx context.Context) iter.Seq[Result[R]] 
 // Flush returns when everything sent before, and everything that sources had read, is sealed.
 func (i *Instance[K, E, S, R]) Flush(ctx context.Context) error { return i.in.Flush(ctx) }
 
-// Checkpoint seals everything sent before and keeps that epoch, which it returns, under a name: [Instance.At] reads it
-// however many epochs follow, until the name is given to another.
-func (i *Instance[K, E, S, R]) Checkpoint(ctx context.Context, name string) (Epoch, error) {
-	return i.in.Checkpoint(ctx, name)
+// Pin seals everything sent before, and keeps the newest sealed epoch, which it returns, under a name: [Instance.At]
+// reads it however many epochs follow, until [Instance.Unpin]. When Pin returns, the pin is durable: it is in the ledger,
+// a crash does not lose it, and collection already minds it. If ctx ends first, the pin may still come to be.
+//
+// The error is [ErrPinName] for a name that cannot be one, [ErrPinTaken] for one that is a pin's already, [ErrPins] where
+// there are [backend.MaxPins] pins, and [ErrUnsealed] before anything was ever sealed.
+func (i *Instance[K, E, S, R]) Pin(ctx context.Context, name string) (Epoch, error) {
+	return i.in.Pin(ctx, name)
 }
+
+// Unpin drops a pin, durably: what it alone kept is deleted some time after. It returns [ErrNoPin] if there is none of
+// that name.
+func (i *Instance[K, E, S, R]) Unpin(ctx context.Context, name string) error {
+	return i.in.Unpin(ctx, name)
+}
+
+// Pins lists the pins of the store, by name.
+func (i *Instance[K, E, S, R]) Pins(ctx context.Context) ([]Pin, error) { return i.in.Pins(ctx) }
 
 // Status says where the instance stands, what it has done, what goes wrong, and what holds producers back.
 func (i *Instance[K, E, S, R]) Status() Status { return i.in.Status() }

@@ -121,7 +121,7 @@ func TestTimelineTellsOfTrouble(t *testing.T) {
 		find(actors.StepRetry, "run vnode")
 		find(actors.StepRestore, "slices of epoch 1,")
 		find(actors.StepReplay, "of source s up to")
-		find(actors.StepRetry, "put a segment: create")
+		find(actors.StepRetry, "put a segment: put segment")
 		if e := find(actors.StepRecover, "put a segment: well again after"); e.Took < 10*time.Second {
 			t.Errorf("got %+v, want that it took at least 10 s", e)
 		}

@@ -14,6 +14,7 @@ import (
 // Errors with which a coordinator answers or steps down.
 var (
 	ErrSuperseded = errors.New("another incarnation or coordinator is in force")
+	ErrVoid       = fmt.Errorf("the floor has passed the record that was to be written: this writer slept: %w", ErrSuperseded)
 	ErrAttached   = errors.New("a source of this name is attached already")
 	ErrNames      = errors.New("the bound on names is reached")
 	ErrKind       = errors.New("the name is one of the other kind: a source's, or a plain producer's")
@@ -33,7 +34,6 @@ type CoordinatorLimits struct {
 	Step      int           // records that a raise of the floor must free
 	Producers int           // plain producers' names
 	Sources   int           // sources' names, ended ones included
-	Pins      int           // named checkpoints
 }
 
 // CoordinatorRules decides what the ledger says next: admission, attempts, seals, sources, names, the floor. It is a
@@ -99,12 +99,14 @@ type Captured struct {
 	Notes   []CaptureNote
 }
 
-// Request asks the coordinator for a change of the record: exactly one of Source, Producer and Pin is set.
+// Request asks the coordinator for a change of the record: exactly one of Source, Producer, Detach, Pin and
+// Unpin is set.
 type Request struct {
 	Source   string // attach it
 	Producer string // open a new generation of it
 	Detach   string // a source that was attached and never read: it leaves the assignment
 	Pin      string // keep the newest sealed epoch under this name
+	Unpin    string // drop the pin of this name
 	Retire   string // a producer's name that may go if the bound is reached; it is idle
 	Ticket   uint64 // returned with the answer
 	written  bool
@@ -196,6 +198,9 @@ func (c *CoordinatorRules) Outcome(o backend.Outcome, winner *backend.Record) []
 		return append(c.take(winner), c.reign()...)
 	}
 	c.put = nil
+	if o == backend.Void {
+		return []Effect{{Stop: ErrVoid}}
+	}
 	return []Effect{{Stop: ErrSuperseded}}
 }
 
@@ -533,7 +538,9 @@ func (c *CoordinatorRules) write(n *backend.Record, r Request) error {
 	case r.Producer != "":
 		return c.openName(n, r)
 	case r.Pin != "":
-		return c.pin(n, r.Pin)
+		return backend.WithPin(n, r.Pin, c.rec)
+	case r.Unpin != "":
+		return backend.WithoutPin(n, r.Unpin)
 	case r.Detach != "":
 		n.Assignment.Version = c.rec.Assignment.Version + 1
 		n.Assignment.Sources = slices.DeleteFunc(n.Assignment.Sources, func(s vnode.SourceOwner) bool { return s.Source == r.Detach })
@@ -564,14 +571,6 @@ func sourceNames(n *backend.Record, more string) int {
 		names[s.Source] = true
 	}
 	return len(names)
-}
-
-func (c *CoordinatorRules) pin(n *backend.Record, name string) error {
-	fresh := !slices.ContainsFunc(n.Pins, func(p backend.Pin) bool { return p.Name == name })
-	if fresh && len(n.Pins) >= c.limits.Pins {
-		return fmt.Errorf("checkpoint %q: %w: %d checkpoints", name, ErrNames, c.limits.Pins)
-	}
-	return backend.WithPin(n, name, c.rec)
 }
 
 // openName gives a producer's name the next generation; a new name may need an idle one to go.

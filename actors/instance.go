@@ -123,12 +123,9 @@ func Start[K vnode.Key, E, S, R any](ctx context.Context, cfg Config[K, E, S, R]
 func (in *Instance[K, E, S, R]) coordinatorLimits() CoordinatorLimits {
 	return CoordinatorLimits{
 		Interval: in.cfg.Epoch, Timeout: in.cfg.Timeout, Retain: in.cfg.Retain, Step: max(1, in.cfg.Retain/2),
-		Producers: in.cfg.Limits.Producers, Sources: in.cfg.Limits.Sources, Pins: maxPins,
+		Producers: in.cfg.Limits.Producers, Sources: in.cfg.Limits.Sources,
 	}
 }
-
-// maxPins is the number of named checkpoints that a store keeps: each keeps its segments from collection.
-const maxPins = 64
 
 // unemitted lists the epochs that are sealed and not emitted, ascending, from the records that sealed them.
 func (in *Instance[K, E, S, R]) unemitted(ctx context.Context, newest *backend.Record) (unsent []*merger.Sealed, waiting []Waiting, err error) {

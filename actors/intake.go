@@ -365,19 +365,3 @@ func (in *Instance[K, E, S, R]) sealCut(ctx context.Context, name string, at uin
 		}
 	}
 }
-
-// Checkpoint seals everything sent before and keeps that epoch under a name until the name is given again: it stays
-// readable however many epochs follow.
-func (in *Instance[K, E, S, R]) Checkpoint(ctx context.Context, name string) (vnode.Epoch, error) {
-	if err := checkName(name); err != nil {
-		return 0, fmt.Errorf("checkpoint: %w", err)
-	}
-	if err := in.flush(ctx); err != nil {
-		return 0, fmt.Errorf("checkpoint %q: %w", name, err)
-	}
-	a, err := in.ask(ctx, Request{Pin: name})
-	if err != nil {
-		return 0, fmt.Errorf("checkpoint %q: %w", name, err)
-	}
-	return a.Epoch, nil
-}

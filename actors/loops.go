@@ -212,7 +212,7 @@ func (in *Instance[K, E, S, R]) awaitFold(f *backend.Fold) {
 // collectLoop deletes what no record reaches, whenever the floor rises. A collection that fails is tried again: until
 // its floor is published none can rise.
 func (in *Instance[K, E, S, R]) collectLoop() {
-	c, retry := backend.NewCollector(in.ledger, backend.CollectorConfig{Retain: in.cfg.Retain}), newBackoff()
+	c, retry := backend.NewCollector(in.ledger, backend.CollectorConfig{}), newBackoff()
 	for {
 		select {
 		case <-in.ctx.Done():

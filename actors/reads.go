@@ -183,16 +183,13 @@ func (in *Instance[K, E, S, R]) because(err error) error {
 	return err
 }
 
-// ScanAt calls yield with the state of every key at a retained or checkpointed epoch, until it returns false.
+// ScanAt calls yield with the state of every key at a retained or pinned epoch, until it returns false.
 func (in *Instance[K, E, S, R]) ScanAt(ctx context.Context, e vnode.Epoch, yield func(K, S) bool) error {
-	rec, pinned := in.newest.Load().rec.Pinned(e)
-	if !pinned {
-		var err error
-		if rec, err = in.recordOf(ctx, e); err != nil {
-			return fmt.Errorf("scan: %w", err)
-		}
+	rec, err := in.recordAt(ctx, e)
+	if err != nil {
+		return fmt.Errorf("scan: %w", in.because(err))
 	}
-	err := backend.Export(ctx, in.cfg.Store, rec, func(_ vnode.ID, key, value []byte) error {
+	err = backend.Export(ctx, in.cfg.Store, rec, func(_ vnode.ID, key, value []byte) error {
 		k, s, err := in.decode(key, value)
 		if err == nil && !yield(k, s) {
 			err = errStop
@@ -206,6 +203,23 @@ func (in *Instance[K, E, S, R]) ScanAt(ctx context.Context, e vnode.Epoch, yield
 		return fmt.Errorf("scan epoch %d: %w", e, in.because(err))
 	}
 	return nil
+}
+
+// recordAt finds a record that says that e is sealed, and is retained or pinned, by this instance or another writer.
+func (in *Instance[K, E, S, R]) recordAt(ctx context.Context, e vnode.Epoch) (*backend.Record, error) {
+	newest, err := in.ledger.Newest(ctx, in.newest.Load().rec)
+	if err != nil {
+		return nil, err
+	}
+	p, found := newest.PinOf(e)
+	if !found {
+		return in.recordOf(ctx, e)
+	}
+	rec, err := in.ledger.Pinned(ctx, newest, p)
+	if errors.Is(err, backend.ErrCollected) {
+		return nil, fmt.Errorf("epoch %d: %w", e, ErrNoEpoch) // dropped meanwhile
+	}
+	return rec, err
 }
 
 type stopped struct{}

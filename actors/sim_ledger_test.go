@@ -2,6 +2,7 @@ package actors_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -85,8 +86,12 @@ func (w *world) pin(p *process) {
 	w.count("pin")
 	name := fmt.Sprintf("pin%d", w.r.IntN(maxPins))
 	if p.coord != nil && !p.paused && w.chance(.3) {
-		p.ask(name, actors.Request{Pin: name}, func(a *actors.Answer) {
-			if a.Err != nil {
+		request, refusal := actors.Request{Pin: name}, backend.ErrPinTaken
+		if w.chance(.4) {
+			request, refusal = actors.Request{Unpin: name}, backend.ErrNoPin
+		}
+		p.ask(name, request, func(a *actors.Answer) {
+			if a.Err != nil && !errors.Is(a.Err, refusal) && !errors.Is(a.Err, backend.ErrUnsealed) {
 				failf("I8 %s was refused: %v", name, a.Err)
 			}
 		})
@@ -98,7 +103,8 @@ func (w *world) pin(p *process) {
 		return
 	}
 	n := newest.Next(vnode.Member{Instance: "tool", Incarnation: w.uuid()}, newest.Time)
-	if err := backend.WithPin(n, name, pinned); err != nil {
+	_ = backend.WithoutPin(n, name) // if there is one
+	if err := backend.WithPin(n, name, pinned); err != nil && !errors.Is(err, backend.ErrUnsealed) {
 		panic(err)
 	}
 	w.request(nil, func() { w.create(n) })
@@ -122,14 +128,15 @@ func (w *world) collect(p *process, rec *backend.Record) {
 	})
 }
 
-// sweep deletes the records below the floor, and the segments that nothing names and nothing may come to name.
+// sweep deletes the records below the floor that no pin keeps, and the segments that nothing names and nothing may come to name.
 func (w *world) sweep(p *process, rec *backend.Record) {
 	keep := w.kept(rec)
 	if keep == nil {
 		return // another collector is further
 	}
 	for _, seq := range slices.Sorted(maps.Keys(w.store.records)) {
-		if seq < rec.Floor.Seq {
+		pinned := slices.ContainsFunc(rec.Pins, func(p backend.Pin) bool { return p.Seq == seq })
+		if seq < rec.Floor.Seq && !pinned {
 			w.request(p, func() { delete(w.store.records, seq) })
 		}
 	}
@@ -160,8 +167,12 @@ func (w *world) kept(rec *backend.Record) map[uuid.UUID]bool {
 		return keep
 	}
 	for _, pin := range rec.Pins {
-		for i := range pin.Segments {
-			keep[pin.Segments[i].ID] = true
+		pinned := w.store.records[pin.Seq]
+		if pinned == nil {
+			return nil // the pin is gone by now
+		}
+		for i := range pinned.Segments {
+			keep[pinned.Segments[i].ID] = true
 		}
 	}
 	return keep

@@ -212,7 +212,7 @@ func (o *oracle) deleted(id uuid.UUID) {
 		check(s.truth[seq].Segments, "record", seq)
 	}
 	for _, pin := range s.newest().Pins {
-		check(pin.Segments, "the pin of record", pin.Seq)
+		check(s.truth[pin.Seq].Segments, "the pin of record", pin.Seq)
 	}
 }
 

@@ -15,16 +15,12 @@ import (
 
 // CollectorConfig bounds a [Collector]. The zero value works.
 type CollectorConfig struct {
-	Retain  int // records kept, the newest included; default 64
-	Step    int // records that a raise of the floor must free, since a floor's object is kept for ever; default 32
 	Deletes int // objects deleted in one pass; default 256
 	Sweep   int // passes from one listing of the store to the next; default 64
 }
 
 func (c CollectorConfig) withDefaults() CollectorConfig {
 	return CollectorConfig{
-		Retain:  cmp.Or(max(c.Retain, 0), 64),
-		Step:    cmp.Or(max(c.Step, 0), 32),
 		Deletes: cmp.Or(max(c.Deletes, 0), 256),
 		Sweep:   cmp.Or(max(c.Sweep, 0), 64),
 	}
@@ -33,70 +29,77 @@ func (c CollectorConfig) withDefaults() CollectorConfig {
 const (
 	maxFailures = 8  // failed deletes that end a pass
 	maxDoomed   = 64 // passes' worth of deletes that are remembered; what is beyond waits for a listing
+	maxFound    = 4  // passes' worth of deletes that a pass looks for, by reading records or by listing
 )
 
-// PlanFloor returns the sequence to which the record after newest may raise the floor, and false if it is not worth an
-// object. It keeps retain records, and never passes waiting, the first record of the oldest epoch sealed but not emitted;
-// if none waits, waiting is any sequence above the newest.
-func PlanFloor(newest *Record, retain, step int, waiting uint64) (uint64, bool) {
-	if newest.Seq+1 < uint64(retain) {
-		return 0, false
-	}
-	seq := min(newest.Seq+1-uint64(retain), newest.Seq, waiting)
-	return seq, seq >= newest.Floor.Seq+uint64(max(step, 1))
-}
-
-// Collector deletes what nothing reaches any more (I9): the records below the floor, and the segments that no record from
-// the floor on and no pin names. It remembers what the retained records name, so that a pass costs what has changed since
-// the last one; at the start and every so often it lists the store for what crashes and lost puts left behind. Any
-// number of collectors may work on a store, one goroutine on each.
+// Collector deletes what nothing reaches any more (I9): records below the floor, and segments that no record from the
+// floor on and no pin names. Any number of collectors may work on a store, one goroutine on each.
+//
+// A segment is in the records of one unbroken run: only a seal names new ones, of epochs above the one before. So what
+// the record at the floor does not name, of an epoch up to its own, no later record ever names, and a pin made later
+// keeps a record from the floor on. What may go may go at any later time.
+//
+// A collector reads the records that the floor has passed since its last pass. At its start, and every so often, it
+// lists the store for what it was not told of: what crashes and lost puts left behind. How many records are retained
+// costs it nothing.
 type Collector struct {
 	ledger *Ledger
 	config CollectorConfig
 
-	kept   []keptRecord           // the records from the floor on, by sequence
-	named  map[string]int         // segments that kept records name, and how many do
-	idle   map[string]vnode.Epoch // segments that none names any more: pinned, or of an epoch not yet sealed again
-	doomed map[string]struct{}    // what may go, and may at any later time: nothing ever names it again
-	after  string                 // the last pass ended with this key
-	passes int                    // until the store is listed
+	floor  *keptRecord         // at the floor, in the last pass; nil before the first
+	pins   map[Pin]*keptRecord // as the last pass saw them
+	named  map[string]int64    // segments that let go records named, with sizes in bytes: to be judged
+	doomed map[string]int64    // what may go, with sizes
+	after  string              // the last pass ended with this key
+	passes int                 // until the store is listed
 }
 
-// keptRecord is what the collector remembers of a record.
+// keptRecord is what a collector remembers of a record.
 type keptRecord struct {
 	seq      uint64
 	epoch    vnode.Epoch
-	digest   Digest
-	segments []keptSegment
+	size     int64
+	segments map[string]int64 // those in this store, with sizes
 }
 
-// keptSegment is what the collector remembers of a segment.
-type keptSegment struct {
-	key   string
-	epoch vnode.Epoch
+func keptOf(r *Record) *keptRecord {
+	k := &keptRecord{seq: r.Seq, epoch: r.Epoch, size: r.size, segments: make(map[string]int64, len(r.Segments))}
+	for i := range r.Segments {
+		if s := &r.Segments[i]; s.Prefix == "" {
+			k.segments[s.Key()] = s.Size
+		}
+	}
+	return k
 }
 
 // Report says what a pass did.
 type Report struct {
-	Records  int // deleted
-	Segments int // deleted
-	Left     int // may be deleted and are not yet
-	// Raise is the sequence to which the next record should raise the floor (see [RaiseFloor]); 0 if it need not.
-	Raise uint64
+	Records  int   // deleted
+	Segments int   // deleted
+	Bytes    int64 // of what was deleted
+	Left     int   // objects that may be deleted and are not yet
+}
+
+// Add adds another pass of the same collector.
+func (r *Report) Add(next Report) {
+	r.Records, r.Segments, r.Bytes, r.Left = r.Records+next.Records, r.Segments+next.Segments, r.Bytes+next.Bytes, next.Left
 }
 
 // NewCollector makes a collector of the ledger's store.
 func NewCollector(ledger *Ledger, config CollectorConfig) *Collector {
 	return &Collector{
 		ledger: ledger, config: config.withDefaults(),
-		named: map[string]int{}, idle: map[string]vnode.Epoch{}, doomed: map[string]struct{}{},
+		pins: map[Pin]*keptRecord{}, named: map[string]int64{}, doomed: map[string]int64{},
 	}
 }
 
-// Run makes one pass. Newest is a record that the ledger returned or created: its floor is published if it was not, what
-// is below goes, and the report names the next floor. If another collector is further, nothing is done. An error,
-// several joined, leaves its work to the next pass.
+// Run makes one pass. Newest is a record that the ledger returned or created: its floor is published if it was not, and
+// what is below goes, up to a number of objects. If another collector is further, nothing is done. An error, several
+// joined, leaves its work to the next pass.
 func (c *Collector) Run(ctx context.Context, newest *Record) (Report, error) {
+	if newest.Floor.K == 0 {
+		return Report{}, nil
+	}
 	if err := c.ledger.publish(ctx, newest.Floor); err != nil {
 		return Report{}, err
 	}
@@ -107,157 +110,161 @@ func (c *Collector) Run(ctx context.Context, newest *Record) (Report, error) {
 	if err != nil {
 		return Report{}, fmt.Errorf("collect below record %d: %w", newest.Floor.Seq, err)
 	}
-	c.forget(newest)
-	sweepErr := c.sweep(ctx, newest)
+	c.judge()
+	sweepErr := c.sweep(ctx)
 	report, err := c.delete(ctx)
-	report.Raise = c.plan(newest)
 	return report, errors.Join(sweepErr, err)
 }
 
-// plan returns the next floor, or 0.
-func (c *Collector) plan(newest *Record) uint64 {
-	waiting := newest.Seq + 1
-	for _, r := range c.kept {
-		if r.epoch > newest.Emitted {
-			waiting = r.seq
-			break
-		}
-	}
-	seq, ok := PlanFloor(newest, c.config.Retain, c.config.Step, waiting)
-	if !ok {
-		return 0
-	}
-	return seq
-}
-
-// learn reads the records between the last one remembered and newest, or all that are retained.
+// learn finds out what newest keeps, and what the floor and dropped pins have let go since the last pass. It changes
+// nothing unless it finds out everything.
 func (c *Collector) learn(ctx context.Context, newest *Record) error {
-	var last Digest
-	if n := len(c.kept); n > 0 {
-		last = c.kept[n-1].digest
+	if c.floor != nil && newest.Floor.Seq < c.floor.seq {
+		return ErrCollected
 	}
-	if last == newest.digest {
-		return nil
+	pins, err := c.readPins(ctx, newest)
+	if err != nil {
+		return err
 	}
-	var fresh []keptRecord
-	for r, err := range c.ledger.History(ctx, newest) {
-		if err != nil {
-			return err
-		}
-		fresh = append(fresh, keptRecord{seq: r.Seq, epoch: r.Epoch, digest: r.digest, segments: ownSegments(r.Segments)})
-		if r.Prev == last && len(c.kept) > 0 {
-			c.keep(fresh)
-			return nil
+	floor, released, err := c.readFloor(ctx, newest.Floor.Seq)
+	if err != nil {
+		return err
+	}
+	for p, r := range c.pins {
+		if pins[p] == nil && p.Seq < floor.seq {
+			released = append(released, r)
 		}
 	}
-	// The store is listed for what the records remembered so far named.
-	c.kept, c.named, c.passes = nil, map[string]int{}, 0
-	c.keep(fresh)
+	c.floor, c.pins = floor, pins
+	for _, r := range released {
+		c.release(r)
+	}
 	return nil
 }
 
-// keep remembers records, the newest first.
-func (c *Collector) keep(fresh []keptRecord) {
-	for _, r := range slices.Backward(fresh) {
-		for _, s := range r.segments {
-			c.named[s.key]++
-			delete(c.idle, s.key)
+// readPins returns the records that the pins of newest keep. Each is read once.
+func (c *Collector) readPins(ctx context.Context, newest *Record) (map[Pin]*keptRecord, error) {
+	pins := make(map[Pin]*keptRecord, len(newest.Pins))
+	for _, p := range newest.Pins {
+		if pins[p] = c.pins[p]; pins[p] != nil {
+			continue
 		}
-		c.kept = append(c.kept, r)
+		r, err := c.ledger.Pinned(ctx, newest, p)
+		if err != nil {
+			return nil, err
+		}
+		pins[p] = keptOf(r)
 	}
+	return pins, nil
 }
 
-// ownSegments returns those that are in this store.
-func ownSegments(segments []SegmentRef) []keptSegment {
-	var own []keptSegment
-	for _, s := range segments {
-		if s.Prefix == "" {
-			own = append(own, keptSegment{s.Key(), s.Epoch})
-		}
+// readFloor returns the record at the floor, and those that the floor has passed since the last pass. Where that is not
+// known, or far away, or another collector has been, the store is listed instead.
+func (c *Collector) readFloor(ctx context.Context, seq uint64) (floor *keptRecord, passed []*keptRecord, err error) {
+	if c.floor != nil && c.floor.seq == seq {
+		return c.floor, nil, nil
 	}
-	return own
+	// The ledger looks at the floors after it has read: what it returns was not written by a sleeper.
+	r, err := c.ledger.Read(ctx, seq)
+	if err != nil {
+		return nil, nil, err
+	}
+	floor = keptOf(r)
+	if c.floor == nil || seq-c.floor.seq > uint64(maxFound*c.config.Deletes) {
+		c.passes = 0
+		return floor, nil, nil
+	}
+	for r.Seq > c.floor.seq {
+		r, err = c.ledger.before(ctx, r)
+		if errors.Is(err, ErrCollected) {
+			c.passes = 0
+			break
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		passed = append(passed, keptOf(r))
+	}
+	return floor, passed, nil
 }
 
-// forget drops the records below the floor, and finds what nothing names without them. Of a segment whose epoch is
-// sealed by newest that is final: later records newly name only segments of later epochs, and pin only what a record
-// from the floor on names.
-func (c *Collector) forget(newest *Record) {
-	n := 0
-	for ; n < len(c.kept) && c.kept[n].seq < newest.Floor.Seq; n++ {
-		c.doom(recordKey(c.kept[n].seq))
-		c.release(c.kept[n].segments)
+// release lets a record go, unless another pin keeps it, and leaves its segments to be judged.
+func (c *Collector) release(r *keptRecord) {
+	if !c.pinned(r.seq) {
+		c.doom(recordKey(r.seq), r.size)
 	}
-	c.kept = slices.Delete(c.kept, 0, n)
-	pinned := c.pinned(newest)
-	for key, epoch := range c.idle {
-		if !pinned[key] && epoch <= newest.Epoch {
-			delete(c.idle, key)
-			c.doom(key)
+	maps.Copy(c.named, r.segments)
+}
+
+func (c *Collector) pinned(seq uint64) bool {
+	for p := range c.pins {
+		if p.Seq == seq {
+			return true
 		}
 	}
+	return false
+}
+
+// judge dooms the segments that were named and that nothing reaches.
+func (c *Collector) judge() {
+	for key, size := range c.named {
+		if !c.reached(key) {
+			c.doom(key, size)
+		}
+	}
+	clear(c.named)
+}
+
+// reached reports whether the record at the floor or a pin names a segment.
+func (c *Collector) reached(key string) bool {
+	_, named := c.floor.segments[key]
+	for _, r := range c.pins {
+		_, pinned := r.segments[key]
+		named = named || pinned
+	}
+	return named
 }
 
 // doom says that an object may go. While deletes fail for long it forgets some, and lists the store for them later.
-func (c *Collector) doom(key string) {
+func (c *Collector) doom(key string, size int64) {
 	if len(c.doomed) >= maxDoomed*c.config.Deletes {
 		c.passes = 0
 		return
 	}
-	c.doomed[key] = struct{}{}
-}
-
-func (c *Collector) release(segments []keptSegment) {
-	for _, s := range segments {
-		if c.named[s.key]--; c.named[s.key] == 0 {
-			delete(c.named, s.key)
-			c.idle[s.key] = s.epoch
-		}
-	}
-}
-
-// pinned returns the segments that the pins of newest keep. Those that nothing else names are watched from now on.
-func (c *Collector) pinned(newest *Record) map[string]bool {
-	keys := map[string]bool{}
-	for _, p := range newest.Pins {
-		for _, s := range ownSegments(p.Segments) {
-			keys[s.key] = true
-			if c.named[s.key] == 0 {
-				c.idle[s.key] = s.epoch
-			}
-		}
-	}
-	return keys
+	c.doomed[key] = size
 }
 
 // sweep lists the store, if it is time, for what may go and was never named, or whose deletion a crash cut short. It
 // stops when it has found enough for a few passes, and begins again in the next.
-func (c *Collector) sweep(ctx context.Context, newest *Record) error {
+func (c *Collector) sweep(ctx context.Context) error {
 	if c.passes > 0 {
 		c.passes--
 		return nil
 	}
-	room := 4 * c.config.Deletes
-	full := false
-	take := func(key string) bool {
+	room, full := maxFound*c.config.Deletes, false
+	take := func(key string, size int64) bool {
 		full = len(c.doomed) >= room
 		if !full {
-			c.doomed[key] = struct{}{}
+			c.doomed[key] = size
 		}
 		return !full
 	}
-	err := c.ledger.objects.List(ctx, ledgerPrefix, func(key string, _ int64) bool {
+	err := c.ledger.objects.List(ctx, recordPrefix, func(key string, size int64) bool {
 		seq, ok := recordSeq(key)
-		return ok && seq < newest.Floor.Seq && take(key)
+		if !ok || c.pinned(seq) {
+			return true
+		}
+		return seq < c.floor.seq && take(key, size)
 	})
 	if err != nil {
 		return fmt.Errorf("list old records: %w", err)
 	}
-	err = c.ledger.objects.List(ctx, segmentPrefix, func(key string, _ int64) bool {
+	err = c.ledger.objects.List(ctx, segmentPrefix, func(key string, size int64) bool {
 		epoch, ok := segmentEpoch(key)
 		if !ok || c.reached(key) {
 			return true
 		}
-		return epoch <= newest.Epoch && take(key)
+		return epoch <= c.floor.epoch && take(key, size)
 	})
 	if err != nil {
 		return fmt.Errorf("list segments: %w", err)
@@ -266,12 +273,6 @@ func (c *Collector) sweep(ctx context.Context, newest *Record) error {
 		c.passes = c.config.Sweep
 	}
 	return nil
-}
-
-// reached reports whether a record or a pin names the segment, as far as is remembered.
-func (c *Collector) reached(key string) bool {
-	_, idle := c.idle[key]
-	return idle || c.named[key] > 0
 }
 
 // segmentEpoch returns the epoch in a segment's key; false for a key that is none.
@@ -298,6 +299,7 @@ func (c *Collector) delete(ctx context.Context) (Report, error) {
 			errs = append(errs, fmt.Errorf("delete %s: %w", key, err))
 			continue
 		}
+		report.Bytes += c.doomed[key]
 		delete(c.doomed, key)
 		if strings.HasPrefix(key, segmentPrefix) {
 			report.Segments++

@@ -39,7 +39,7 @@ func TestPlanFloor(t *testing.T) {
 	}
 }
 
-// store is a ledger whose records name segments.
+// segmentStore is a ledger whose records name segments.
 type segmentStore struct {
 	*memObjects
 	t      *testing.T
@@ -86,11 +86,25 @@ func (s *segmentStore) run(c *backend.Collector) backend.Report {
 	return report
 }
 
-// collect runs a collector, lets a record raise the floor as it says, and runs it again.
-func (s *segmentStore) collect(c *backend.Collector) backend.Report {
+// raise appends a record that raises the floor as is worth while some records are retained.
+func (s *segmentStore) raise(retain int) {
 	s.t.Helper()
-	raise := s.run(c).Raise
-	s.rec = win(s.t, s.ledger, func() *backend.Record { n := next(s.rec); backend.RaiseFloor(n, raise); return n }())
+	to, worth, err := s.ledger.NextFloor(s.t.Context(), s.rec, backend.Retention{Records: retain, Step: 1})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	n := next(s.rec)
+	if worth {
+		backend.RaiseFloor(n, to)
+	}
+	s.rec = win(s.t, s.ledger, n)
+}
+
+// collect runs a collector, raises the floor, and runs it again.
+func (s *segmentStore) collect(c *backend.Collector, retain int) backend.Report {
+	s.t.Helper()
+	s.run(c)
+	s.raise(retain)
 	return s.run(c)
 }
 
@@ -102,12 +116,12 @@ func TestCollectorTakesWhatNothingReaches(t *testing.T) {
 	}
 	orphan, open := s.segment(3), s.segment(21)
 	s.objects["segment/rubbish"], s.objects["user/x"] = nil, nil
-	c := backend.NewCollector(s.ledger, backend.CollectorConfig{Retain: 5, Step: 1})
-	if report := s.run(c); report != (backend.Report{Segments: 1, Raise: 16}) {
-		t.Errorf("collect before the floor rises: got %+v, want the orphan gone and the floor to rise to 16", report)
+	c := backend.NewCollector(s.ledger, backend.CollectorConfig{})
+	if report := s.run(c); report != (backend.Report{}) {
+		t.Errorf("collect before the floor rises: got %+v, want nothing done", report)
 	}
-	if report := s.collect(c); report.Records != 16 || report.Segments != 15 || report.Left != 0 {
-		t.Errorf("collect 20 epochs of which 5 records stay: got %+v, want 16 records and 15 segments gone", report)
+	if report := s.collect(c, 5); report.Records != 16 || report.Segments != 16 || report.Left != 0 || report.Bytes < 16*200 {
+		t.Errorf("collect 20 epochs of which 5 records stay: got %+v, want 16 records, 15 segments and the orphan gone", report)
 	}
 	want := []string{"segment/rubbish"}
 	for _, ref := range append(sealed[15:], open) {
@@ -136,38 +150,119 @@ func TestPinKeepsItsSegments(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	c := backend.NewCollector(s.ledger, backend.CollectorConfig{Retain: 2, Step: 1})
+	c := backend.NewCollector(s.ledger, backend.CollectorConfig{})
 	for range 5 {
 		s.seal(true)
-		s.collect(c)
+		s.collect(c, 2)
 	}
-	if _, ok := s.objects[pinned.Key()]; !ok {
+	kept, err := s.ledger.Pinned(t.Context(), s.rec, s.rec.Pins[0])
+	if err != nil || kept.Seq != record.Seq || kept.Epoch != record.Epoch {
+		t.Fatalf("read the pinned record %d below floor %d: got %+v, %v", record.Seq, s.rec.Floor.Seq, kept, err)
+	}
+	if len(s.keys(pinned.Key())) != 1 {
 		t.Fatalf("the pinned segment is gone")
 	}
 	if err := backend.WithPin(next(s.rec), "late", record); !errors.Is(err, backend.ErrCollected) {
 		t.Errorf("pin record %d below floor %d: got %v, want ErrCollected", record.Seq, s.rec.Floor.Seq, err)
 	}
-	// Another collector finds it pinned too, and takes it once it is not.
-	other := backend.NewCollector(s.ledger.Fork(s), backend.CollectorConfig{Retain: 2, Step: 1})
-	s.run(other)
-	s.seal(true, func(n *backend.Record) { n.Pins = nil })
-	for _, c := range []*backend.Collector{c, other} {
-		if s.run(c); len(s.keys(pinned.Key())) > 0 {
-			t.Errorf("the segment stays though its pin is gone")
+	// Another collector finds it pinned too. Each of them takes it once it is not.
+	collectors := []*backend.Collector{c, backend.NewCollector(s.ledger.Fork(s), backend.CollectorConfig{})}
+	s.run(collectors[1])
+	before := s.rec
+	s.seal(true, func(n *backend.Record) {
+		if err := backend.WithoutPin(n, "nightly"); err != nil {
+			t.Fatal(err)
 		}
-		s.objects[pinned.Key()] = nil
+	})
+	for _, c := range collectors {
+		data := s.objects[recordKey(record.Seq)]
+		if s.run(c); len(s.keys(pinned.Key())) > 0 || len(s.keys(recordKey(record.Seq))) > 0 {
+			t.Errorf("record %d and its segment stay though the pin is gone", record.Seq)
+		}
+		s.objects[pinned.Key()], s.objects[recordKey(record.Seq)] = nil, data
+	}
+	delete(s.objects, recordKey(record.Seq))
+	if _, err := s.ledger.Pinned(t.Context(), before, before.Pins[0]); !errors.Is(err, backend.ErrCollected) {
+		t.Errorf("read a pin that was dropped meanwhile: got %v, want ErrCollected", err)
 	}
 }
 
-func TestPinOfANameIsReplaced(t *testing.T) {
-	rec := &backend.Record{Seq: 9}
-	for seq, name := range []string{"b", "a", "b"} {
-		if err := backend.WithPin(rec, name, &backend.Record{Seq: uint64(seq)}); err != nil {
+// I10: what a pin keeps and is not there is damage, also below the floor.
+func TestLostPinIsMissing(t *testing.T) {
+	s := newSegmentStore(t)
+	s.seal(true)
+	record := s.rec
+	s.seal(true, func(n *backend.Record) {
+		if err := backend.WithPin(n, "kept", record); err != nil {
+			t.Fatal(err)
+		}
+	})
+	c := backend.NewCollector(s.ledger, backend.CollectorConfig{})
+	for range 3 {
+		s.seal(true)
+		s.collect(c, 2)
+	}
+	pinned, err := s.ledger.Pinned(t.Context(), s.rec, s.rec.Pins[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var missing *backend.MissingError
+	segment := pinned.Segments[0].Key()
+	if err := s.ledger.Absent(t.Context(), segment, pinned); !errors.As(err, &missing) || missing.Object != segment {
+		t.Errorf("a segment of a pin is absent: got %v, want a MissingError of it", err)
+	}
+	delete(s.objects, recordKey(record.Seq))
+	if _, err := s.ledger.Pinned(t.Context(), s.rec, s.rec.Pins[0]); !errors.As(err, &missing) || missing.Object != recordKey(record.Seq) {
+		t.Errorf("read the record of a pin, which is lost: got %v, want a MissingError of it", err)
+	}
+	if _, err := backend.NewCollector(s.ledger.Fork(s), backend.CollectorConfig{}).Run(t.Context(), s.rec); !errors.As(err, &missing) {
+		t.Errorf("collect while nobody knows what the pin keeps: got %v, want a MissingError", err)
+	}
+	s.objects[recordKey(record.Seq)] = s.objects[recordKey(s.rec.Seq)]
+	var corrupt *backend.CorruptError
+	if _, err := s.ledger.Pinned(t.Context(), s.rec, s.rec.Pins[0]); !errors.As(err, &corrupt) {
+		t.Errorf("read another record in place of the pinned one: got %v, want a CorruptError", err)
+	}
+}
+
+func TestPinsAreRefused(t *testing.T) {
+	rec, first := &backend.Record{Seq: 99, Floor: backend.Floor{K: 1, Seq: 5}}, &backend.Record{Seq: 7, Epoch: 3}
+	for i := range backend.MaxPins - 1 {
+		if err := backend.WithPin(rec, fmt.Sprintf("pin-%02d", i), first); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := fmt.Sprint(rec.Pins); got != "[{a 1 0 []} {b 2 0 []}]" {
-		t.Errorf("pins: got %s, want a of record 1 and b of record 2", got)
+	for _, c := range []struct {
+		name   string
+		pinned *backend.Record
+		want   error
+	}{
+		{"pin-07", first, backend.ErrPinTaken},
+		{"", first, backend.ErrPinName},
+		{"-x", first, backend.ErrPinName},
+		{"a b", first, backend.ErrPinName},
+		{"über", first, backend.ErrPinName},
+		{strings.Repeat("x", 65), first, backend.ErrPinName},
+		{"early", &backend.Record{Seq: 6}, backend.ErrUnsealed},
+		{"late", &backend.Record{Seq: 4, Epoch: 2}, backend.ErrCollected},
+		{"A.last_one-64", first, nil},
+		{"more", first, backend.ErrPins},
+	} {
+		if err := backend.WithPin(rec, c.name, c.pinned); !errors.Is(err, c.want) || err != nil && !strings.Contains(err.Error(), c.name) {
+			t.Errorf("pin %q: got %v, want %v", c.name, err, c.want)
+		}
+	}
+	if got := len(rec.Pins); got != backend.MaxPins {
+		t.Errorf("pins: got %d, want %d", got, backend.MaxPins)
+	}
+	if err := backend.WithoutPin(rec, "none"); !errors.Is(err, backend.ErrNoPin) || !strings.Contains(err.Error(), "pin-07") {
+		t.Errorf("drop a pin that is not there: got %v, want ErrNoPin with the names that are", err)
+	}
+	if err := backend.WithoutPin(rec, "pin-07"); err != nil {
+		t.Error(err)
+	}
+	if err := backend.WithPin(rec, "pin-07", first); err != nil {
+		t.Errorf("pin a name that was dropped: %v", err)
 	}
 }
 
@@ -177,9 +272,8 @@ func TestFloorWaitsForTheSinks(t *testing.T) {
 	for i := range 20 {
 		s.seal(i < 4)
 	}
-	c := backend.NewCollector(s.ledger, backend.CollectorConfig{Retain: 2, Step: 1})
-	if report := s.run(c); report.Raise != 5 {
-		t.Errorf("epochs 1 to 20 sealed, 1 to 4 emitted: floor to be raised to %d, want 5, which seals epoch 5", report.Raise)
+	if s.raise(2); s.rec.Floor.Seq != 5 {
+		t.Errorf("epochs 1 to 20 sealed, 1 to 4 emitted: the floor is raised to %d, want 5, which seals epoch 5", s.rec.Floor.Seq)
 	}
 }
 
@@ -189,11 +283,11 @@ func TestCollectorFinishesWhatACrashLeft(t *testing.T) {
 	for range 20 {
 		s.seal(true)
 	}
-	c := backend.NewCollector(s.ledger, backend.CollectorConfig{Retain: 5, Step: 1, Deletes: 7})
-	if report := s.collect(c); report.Records+report.Segments != 7 || report.Left != 16+15-7 {
-		t.Errorf("a pass of 7 deletes of 31: got %+v", report)
+	c := backend.NewCollector(s.ledger, backend.CollectorConfig{Deletes: 8})
+	if report := s.collect(c, 5); report.Records+report.Segments != 8 || report.Left != 16+15-8 {
+		t.Errorf("a pass of 8 deletes of 31: got %+v", report)
 	}
-	other := backend.NewCollector(s.ledger.Fork(s), backend.CollectorConfig{Retain: 5, Step: 1})
+	other := backend.NewCollector(s.ledger.Fork(s), backend.CollectorConfig{})
 	s.run(other)
 	if got := s.keys("ledger/0"); len(got) != 6 {
 		t.Errorf("records left: got %v, want 16 to 21", got)
@@ -217,11 +311,8 @@ func TestFailedDeleteIsRetried(t *testing.T) {
 	for range 30 {
 		s.seal(true)
 	}
-	c := backend.NewCollector(s.ledger, backend.CollectorConfig{Retain: 5, Step: 1})
-	raise := s.run(c).Raise
-	n := next(s.rec)
-	backend.RaiseFloor(n, raise)
-	s.rec = win(t, s.ledger, n)
+	c := backend.NewCollector(s.ledger, backend.CollectorConfig{})
+	s.raise(5)
 	stuck := 0
 	s.before = func(op, key string) error {
 		if op == "delete" && strings.HasPrefix(key, "ledger/") {
@@ -247,35 +338,48 @@ func TestFailedDeleteIsRetried(t *testing.T) {
 	}
 }
 
-// A pass costs what changed: nothing for a record that frees nothing, and deletes alone for a floor that rose.
+// A pass costs what the floor passed: nothing while it stands, and no listing.
 func TestCollectorPassCostsWhatChanged(t *testing.T) {
 	s := newSegmentStore(t)
-	c := backend.NewCollector(s.ledger, backend.CollectorConfig{Retain: 5, Step: 5})
+	c := backend.NewCollector(s.ledger, backend.CollectorConfig{})
 	for range 10 {
 		s.seal(true)
 	}
-	s.run(c)
-	s.seal(true)
-	clear(s.calls)
-	report := s.run(c)
-	if len(s.calls) != 0 || report.Raise != 7 {
-		t.Errorf("a pass in which nothing may go: %v, floor to %d, want no call and 7", s.calls, report.Raise)
-	}
-	s.seal(true, func(n *backend.Record) { backend.RaiseFloor(n, 7) })
+	s.collect(c, 5)
 	clear(s.calls)
 	s.run(c)
-	if s.calls["create"] != 1 || s.calls["delete"] != 7+6 || len(s.calls) != 2 {
-		t.Errorf("a pass in which the floor rose to 7: %v, want one create and 13 deletes", s.calls)
+	if len(s.calls) != 0 {
+		t.Errorf("a pass in which nothing may go: %v, want no call", s.calls)
 	}
-	// Behind by a few records, it reads those.
-	for range 3 {
+	for range 6 {
 		s.seal(true)
 	}
+	s.raise(5)
 	clear(s.calls)
 	s.run(c)
-	if s.calls["get"] != 2 || len(s.calls) != 1 {
-		t.Errorf("a pass 3 records later: %v, want 2 gets", s.calls)
+	if s.calls["create"] != 1 || s.calls["get"] > 7+2 || s.calls["delete"] != 7+6 || s.calls["list"] != 0 {
+		t.Errorf("a pass in which the floor rose by 7: %v, want one create, 9 gets and 13 deletes", s.calls)
 	}
+}
+
+// A new collector does not read what is retained: its first pass costs the same however much that is.
+func TestCollectorBeginsWithoutReadingHistory(t *testing.T) {
+	requests := func(retained int) string {
+		s := newSegmentStore(t)
+		for range retained + 4 {
+			s.seal(true)
+		}
+		s.raise(retained)
+		c := backend.NewCollector(s.ledger.Fork(s), backend.CollectorConfig{})
+		clear(s.calls)
+		s.run(c)
+		return fmt.Sprint(s.calls)
+	}
+	few, many := requests(10), requests(1000)
+	if few != many {
+		t.Errorf("the first pass of a collector with 10 retained records: %s; with 1,000: %s", few, many)
+	}
+	t.Log(many)
 }
 
 // I9: a collector that slept does no harm, and one that is behind another does nothing.
@@ -285,14 +389,14 @@ func TestSleepingCollectorIsHarmless(t *testing.T) {
 		s.seal(true)
 	}
 	old := s.rec
-	awake := backend.NewCollector(s.ledger, backend.CollectorConfig{Retain: 3, Step: 1})
-	s.collect(awake)
+	awake := backend.NewCollector(s.ledger, backend.CollectorConfig{})
+	s.collect(awake, 3)
 	for range 10 {
 		s.seal(true)
 	}
-	s.collect(awake)
+	s.collect(awake, 3)
 	before := s.keys("")
-	report, err := backend.NewCollector(s.ledger.Fork(s), backend.CollectorConfig{Retain: 3, Step: 1}).Run(t.Context(), old)
+	report, err := backend.NewCollector(s.ledger.Fork(s), backend.CollectorConfig{}).Run(t.Context(), old)
 	if err != nil || report != (backend.Report{}) || !slices.Equal(s.keys(""), before) {
 		t.Errorf("collect on a record below the floor: got %+v, %v, want nothing done", report, err)
 	}

@@ -39,7 +39,7 @@ func (c *RecordCodec) Wrap(body []byte, format uint32) []byte {
 // Bare returns a record as if it was never read or created.
 func (r *Record) Bare() *Record {
 	bare := *r
-	bare.digest = Digest{}
+	bare.digest, bare.size = Digest{}, 0
 	return &bare
 }
 

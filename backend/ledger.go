@@ -1,10 +1,12 @@
 package backend
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,7 +19,8 @@ import (
 var (
 	// ErrEmpty says that nothing was ever stored here.
 	ErrEmpty = errors.New("the store is empty")
-	// ErrCollected says that what was asked for is below the floor: it may be gone, and is not to be believed if not.
+	// ErrCollected says that what was asked for is below the floor, and no pin keeps it: it may be gone, and is not to be
+	// believed if not.
 	ErrCollected = errors.New("collected: it is below the floor")
 )
 
@@ -196,6 +199,25 @@ func (l *Ledger) History(ctx context.Context, newest *Record) iter.Seq2[*Record,
 	}
 }
 
+// Retained yields everything that collection leaves while newest is the newest record: its history, and then the records
+// below its floor that its pins keep, the newest first. Each one that cannot be read is an error, as of [Ledger.Pinned].
+func (l *Ledger) Retained(ctx context.Context, newest *Record) iter.Seq2[*Record, error] {
+	return func(yield func(*Record, error) bool) {
+		for r, err := range l.History(ctx, newest) {
+			if !yield(r, err) {
+				return
+			}
+		}
+		pins := slices.SortedFunc(slices.Values(newest.Pins), func(a, b Pin) int { return cmp.Compare(b.Seq, a.Seq) })
+		pins = slices.CompactFunc(pins, func(a, b Pin) bool { return a.Seq == b.Seq })
+		for _, p := range pins {
+			if p.Seq < newest.Floor.Seq && !yield(l.Pinned(ctx, newest, p)) {
+				return
+			}
+		}
+	}
+}
+
 // before returns the record that r follows.
 func (l *Ledger) before(ctx context.Context, r *Record) (*Record, error) {
 	key := recordKey(r.Seq - 1)
@@ -219,13 +241,13 @@ func (l *Ledger) Absent(ctx context.Context, key string, by *Record) error {
 	return l.explain(ctx, by.Seq, &MissingError{Object: key, NamedBy: recordKey(by.Seq)})
 }
 
-// explain returns [ErrCollected] if the record at seq is below the floor of the newest record, else err.
+// explain returns [ErrCollected] if the newest record does not keep the record at seq from collection, else err.
 func (l *Ledger) explain(ctx context.Context, seq uint64, err error) error {
 	newest, searchErr := l.Newest(ctx, nil)
 	switch {
 	case searchErr != nil:
 		return errors.Join(err, searchErr)
-	case seq < newest.Floor.Seq:
+	case !newest.keeps(seq):
 		return fmt.Errorf("read record %d: %w", seq, ErrCollected)
 	}
 	return err

@@ -45,7 +45,7 @@ func (l *Ledger) Append(ctx context.Context, rec *Record) (Outcome, *Record, err
 	stands := rec
 	switch {
 	case createErr == nil:
-		rec.digest = sum
+		rec.digest, rec.size = sum, int64(len(data))
 	case errors.Is(createErr, ErrExists) || errors.Is(createErr, ErrUnknown):
 		if stands, err = l.readBack(ctx, rec); err != nil {
 			return Unknown, nil, inDoubt(rec, createErr, err)
@@ -65,7 +65,7 @@ func (l *Ledger) readBack(ctx context.Context, rec *Record) (*Record, error) {
 	case err != nil:
 		return nil, err
 	case r.Nonce == rec.Nonce:
-		rec.digest = r.digest
+		rec.digest, rec.size = r.digest, r.size
 		return rec, nil
 	}
 	return r, nil

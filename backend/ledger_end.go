@@ -11,8 +11,7 @@ import (
 // lists what is retained.
 func (l *Ledger) CheckEnd(ctx context.Context, newest *Record) error {
 	last, witness := l.hint(ctx).seq, headKey
-	// Every record's number begins with 0; the floors, of which there are many, are left out.
-	err := l.objects.List(ctx, ledgerPrefix+"0", func(key string, _ int64) bool {
+	err := l.objects.List(ctx, recordPrefix, func(key string, _ int64) bool {
 		if seq, ok := recordSeq(key); ok && seq > last {
 			last, witness = seq, key
 		}

@@ -10,6 +10,7 @@ import (
 
 const (
 	ledgerPrefix  = "ledger/"
+	recordPrefix  = "ledger/0" // of every record's number; the floors, of which there are many, are left out
 	floorPrefix   = "ledger/floor/"
 	headKey       = "ledger/head"
 	segmentPrefix = "segment/"

@@ -88,6 +88,7 @@ type actor struct {
 	stop     func()
 	rec      *backend.Record // being appended
 	collects bool
+	unsealed map[string]string // by the key that a collector is shown instead, by the world's fault
 	sleeper  bool
 	ledger   *backend.Ledger
 }
@@ -153,6 +154,7 @@ func (a *actor) Delete(ctx context.Context, key string) error {
 	if w.rng.Float64() < .03 {
 		return errInjected
 	}
+	key = cmp.Or(a.unsealed[key], key)
 	if _, there := w.store.objects[key]; there {
 		w.done["deleted "+strings.SplitN(key, "/", 2)[0]]++
 	}
@@ -164,7 +166,21 @@ func (a *actor) Delete(ctx context.Context, key string) error {
 func (a *actor) List(ctx context.Context, prefix string, yield func(string, int64) bool) error {
 	a.step()
 	a.w.done["list"]++
-	return a.w.store.List(ctx, prefix, yield)
+	return a.w.store.List(ctx, prefix, func(key string, size int64) bool { return yield(a.show(key), size) })
+}
+
+// show returns a key as the actor is to see it: by the world's fault, of an epoch sealed long ago.
+func (a *actor) show(key string) string {
+	var e vnode.Epoch
+	if n, _ := fmt.Sscanf(key, "segment/%d", &e); n != 1 || a.w.fault != anyEpoch || e <= a.w.truth[len(a.w.truth)-1].Epoch {
+		return key
+	}
+	if a.unsealed == nil {
+		a.unsealed = map[string]string{}
+	}
+	shown := backend.SegmentRef{Instance: "node-0", ID: a.w.newID()}.Key()
+	a.unsealed[shown] = key
+	return shown
 }
 
 // land makes a creation stand, if its name is free, and takes note of it.
@@ -196,7 +212,7 @@ func (w *world) land(c creation) error {
 
 // checkNames checks I9 for a new record.
 func (w *world) checkNames(r *backend.Record) {
-	for _, s := range append(pinnedBy(r), w.named[r.Seq]...) {
+	for _, s := range append(w.pinnedBy(r), w.named[r.Seq]...) {
 		if _, err := w.store.Get(context.Background(), s, backend.Range{}); err != nil {
 			panic(violation(fmt.Sprintf("I9: record %d names %s, which is gone", r.Seq, s)))
 		}
@@ -214,8 +230,8 @@ func (w *world) checkDelete(key string) {
 			panic(violation(fmt.Sprintf("I9: %s is deleted, record %d names it, the floor is %d", key, w.floor+uint64(i), w.floor)))
 		}
 	}
-	if slices.Contains(pinnedBy(w.truth[len(w.truth)-1]), key) {
-		panic(violation(fmt.Sprintf("I9: %s is deleted, a pin names it", key)))
+	if slices.Contains(w.pinnedBy(w.truth[len(w.truth)-1]), key) {
+		panic(violation(fmt.Sprintf("I9: %s is deleted, a pin keeps it", key)))
 	}
 }
 
@@ -227,10 +243,11 @@ func keysOf(segments []backend.SegmentRef) []string {
 	return keys
 }
 
-func pinnedBy(r *backend.Record) []string {
+// pinnedBy lists what the pins of a record keep.
+func (w *world) pinnedBy(r *backend.Record) []string {
 	var keys []string
 	for _, p := range r.Pins {
-		keys = append(keys, keysOf(p.Segments)...)
+		keys = append(append(keys, recordKey(p.Seq)), w.named[p.Seq]...)
 	}
 	return keys
 }
@@ -392,16 +409,14 @@ func (a *actor) compact(rec *backend.Record) {
 
 func (a *actor) collector() {
 	a.collects = true
-	c := backend.NewCollector(a.ledger, backend.CollectorConfig{Retain: retain, Step: 1, Deletes: 1 + a.w.rng.IntN(12), Sweep: 1 + a.w.rng.IntN(4)})
+	c := backend.NewCollector(a.ledger, backend.CollectorConfig{Deletes: 1 + a.w.rng.IntN(12), Sweep: 1 + a.w.rng.IntN(4)})
 	var rec *backend.Record
 	for range 1 + a.w.rng.IntN(6) {
 		rec = a.newest(rec)
-		report := a.collect(c, rec)
-		if report.Raise == 0 {
-			continue
-		}
+		a.collect(c, rec)
+		to, worth := a.nextFloor(rec)
 		n := rec.Next(vnode.Member{Instance: "node-0"}, time.Time{})
-		if !backend.RaiseFloor(n, report.Raise) {
+		if !worth || !backend.RaiseFloor(n, to) {
 			continue
 		}
 		if stands, outcome := a.append(n); outcome == backend.Won {
@@ -411,18 +426,20 @@ func (a *actor) collector() {
 	}
 }
 
-// collect makes one pass, on a record that the world's fault falsifies.
-func (a *actor) collect(c *backend.Collector, rec *backend.Record) backend.Report {
+// collect makes one pass.
+func (a *actor) collect(c *backend.Collector, rec *backend.Record) {
+	_, err := c.Run(context.Background(), rec)
+	a.allow(err)
+}
+
+// nextFloor plans on a record that the world's fault falsifies.
+func (a *actor) nextFloor(rec *backend.Record) (uint64, bool) {
 	shown := *rec
-	switch a.w.fault {
-	case anyEpoch:
-		shown.Epoch = math.MaxInt64
-	case emissionIgnored:
+	if a.w.fault == emissionIgnored {
 		shown.Emitted = math.MaxInt64
 	}
-	report, err := c.Run(context.Background(), &shown)
-	a.allow(err)
-	return report
+	to, worth, err := a.ledger.NextFloor(context.Background(), &shown, backend.Retention{Records: retain, Step: 1})
+	return to, a.allow(err, backend.ErrCollected) && worth
 }
 
 func (a *actor) pinner() {
@@ -442,8 +459,12 @@ func (a *actor) pinner() {
 			if a.w.fault == pinBelow {
 				n.Floor = backend.Floor{}
 			}
-			err := backend.WithPin(n, fmt.Sprint(a.w.rng.IntN(3)), old)
-			if n.Floor = floor; !a.allow(err, backend.ErrCollected) {
+			name := fmt.Sprint(a.w.rng.IntN(3))
+			if err := backend.WithoutPin(n, name); err == nil {
+				a.w.done["pin dropped"]++
+			}
+			err := backend.WithPin(n, name, old)
+			if n.Floor = floor; !a.allow(err, backend.ErrCollected, backend.ErrUnsealed) {
 				a.w.done["pin refused"]++
 				return
 			}
@@ -474,6 +495,18 @@ func (a *actor) reader() {
 			return
 		}
 		a.w.believe(r, "a reader of history")
+	}
+	for _, p := range rec.Pins {
+		r, err := a.ledger.Pinned(context.Background(), rec, p)
+		if !a.allow(err, backend.ErrCollected) {
+			continue
+		}
+		a.w.believe(r, "a reader of a pin")
+		for _, s := range r.Segments {
+			if a.read(r, s) {
+				a.w.done["read of a pin"]++
+			}
+		}
 	}
 }
 
@@ -692,7 +725,7 @@ func TestCollectionIsSafeInAnyOrder(t *testing.T) {
 	t.Logf("%d seeds: %v", seeds, done)
 	for _, what := range []string{
 		"append won", "append lost", "append void", "append unknown", "late", "lost put", "lost answer", "revived", "folded",
-		"pinned", "pin refused", "emitted", "crash", "hint lost", "raised by a writer", "reader passed by", "deleted ledger", "deleted segment",
+		"pinned", "pin refused", "pin dropped", "read of a pin", "emitted", "crash", "hint lost", "raised by a writer", "reader passed by", "deleted ledger", "deleted segment",
 	} {
 		if done[what] < int(seeds)/400 {
 			t.Errorf("%d seeds: %q happened %d times: the seeds do no real work", seeds, what, done[what])

@@ -86,7 +86,7 @@ func (m *memObjects) List(_ context.Context, prefix string, yield func(string, i
 	}
 	m.mu.Unlock()
 	for _, key := range m.keys(prefix) {
-		if !yield(key, 0) {
+		if !yield(key, m.size(key)) {
 			break
 		}
 	}
@@ -105,6 +105,12 @@ func (m *memObjects) keys(prefix string) []string {
 	}
 	slices.Sort(keys)
 	return keys
+}
+
+func (m *memObjects) size(key string) int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return int64(len(m.objects[key]))
 }
 
 // count returns how often an operation was called while f ran.

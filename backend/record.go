@@ -41,6 +41,7 @@ type Record struct {
 	Pins  []Pin // by name
 
 	digest Digest // of its own object, once it was read or created: the Prev of the next
+	size   int64  // of its own object, likewise
 }
 
 // Identity is what makes a store this store. Every record repeats it.
@@ -96,14 +97,6 @@ type Floor struct {
 	Seq uint64
 }
 
-// Pin keeps the epoch of a record from collection.
-type Pin struct {
-	Name     string
-	Seq      uint64
-	Epoch    vnode.Epoch
-	Segments []SegmentRef
-}
-
 // CutOf returns the cut of a source; false if the store never saw it.
 func (r *Record) CutOf(source string) (Cut, bool) {
 	for _, c := range r.Cuts {
@@ -129,7 +122,7 @@ func (r *Record) GenerationOf(name string) uint64 {
 func (r *Record) Next(writer vnode.Member, now time.Time) *Record {
 	n := *r
 	n.Seq, n.Prev, n.Nonce, n.Writer, n.Time = r.Seq+1, r.digest, uuid.New(), writer, now
-	n.digest = Digest{}
+	n.digest, n.size = Digest{}, 0
 	n.Assignment = r.Assignment.Clone()
 	n.Tips = append([]vnode.SliceID(nil), r.Tips...)
 	n.Segments = append([]SegmentRef(nil), r.Segments...)

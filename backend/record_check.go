@@ -105,8 +105,8 @@ func (r *Record) checkPins() string {
 		if p.Seq >= r.Seq {
 			return fmt.Sprintf("pin %q keeps record %d", p.Name, p.Seq)
 		}
-		if reason := checkSegments(p.Segments, r.Identity.Capacity); reason != "" {
-			return fmt.Sprintf("pin %q: %s", p.Name, reason)
+		if p.Digest == (Digest{}) {
+			return fmt.Sprintf("pin %q does not say which record it keeps", p.Name)
 		}
 	}
 	return ascending("pins", r.Pins, func(p Pin) string { return p.Name })

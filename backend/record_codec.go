@@ -11,8 +11,8 @@ import (
 
 const recordMagic = "SHEAFREC"
 
-// maxRecord bounds the body of a record, uncompressed, in bytes. What it bounds in turn: pins, and segments that wait
-// for a compaction.
+// maxRecord bounds the body of a record, uncompressed, in bytes. What it bounds in turn: segments that wait for a
+// compaction.
 const maxRecord = 16 << 20
 
 // recordCodec turns records into objects and back. It is safe for concurrent use.
@@ -47,8 +47,8 @@ func (c *recordCodec) encode(r *Record) ([]byte, Digest, error) {
 		return nil, Digest{}, fmt.Errorf("encode record %d: %w", r.Seq, err)
 	}
 	if len(body) > maxRecord {
-		return nil, Digest{}, fmt.Errorf("encode record %d: %d bytes, the bound is %d: it names %d segments and %d pins",
-			r.Seq, len(body), maxRecord, len(r.Segments), len(r.Pins))
+		return nil, Digest{}, fmt.Errorf("encode record %d: %d bytes, the bound is %d: it names %d segments",
+			r.Seq, len(body), maxRecord, len(r.Segments))
 	}
 	data, sum := closeFrame(c.zip.EncodeAll(body, openFrame(recordMagic, r.Identity.Format, len(body)/2)))
 	return data, sum, nil
@@ -69,7 +69,7 @@ func (c *recordCodec) decode(seq uint64, data []byte) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.digest = sum
+	r.digest, r.size = sum, int64(len(data))
 	return r, nil
 }
 

@@ -76,7 +76,7 @@ func goldenRecord() *backend.Record {
 		Cuts:     []backend.Cut{{Source: "flights-0", At: 1000}, {Source: "flights-1", At: 500, Ended: true}},
 		Emitted:  40, Producers: []backend.ProducerName{{Name: "clicks", Generation: 2}}, Generation: 6,
 		Floor: backend.Floor{K: 2, Seq: 60},
-		Pins:  []backend.Pin{{Name: "before the upgrade", Seq: 61, Epoch: 39, Segments: []backend.SegmentRef{base}}},
+		Pins:  []backend.Pin{{Name: "before-the-upgrade", Seq: 61, Digest: backend.Digest{6, 1}, Epoch: 39}},
 	}
 }
 
@@ -187,7 +187,7 @@ func drawRecord(t *rapid.T) *backend.Record {
 	}
 	for _, name := range drawNames(t, "producers") {
 		r.Producers = append(r.Producers, backend.ProducerName{Name: name, Generation: number.Draw(t, "generation")})
-		r.Pins = append(r.Pins, backend.Pin{Name: name, Seq: seq - 1, Epoch: epoch("pinned"), Segments: drawSegments(t, capacity)})
+		r.Pins = append(r.Pins, backend.Pin{Name: name, Seq: seq - 1, Digest: backend.Digest{byte(len(name)), 1}, Epoch: epoch("pinned")})
 	}
 	return r
 }

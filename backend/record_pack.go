@@ -42,7 +42,7 @@ func packRecord(r *Record) *recordpb.Record {
 
 		Floor: &recordpb.Floor{K: r.Floor.K, Seq: r.Floor.Seq},
 		Pins: each(r.Pins, func(p Pin) *recordpb.Pin {
-			return &recordpb.Pin{Name: p.Name, Seq: p.Seq, Epoch: uint64(p.Epoch), Segments: each(p.Segments, packSegment)}
+			return &recordpb.Pin{Name: p.Name, Seq: p.Seq, Epoch: uint64(p.Epoch), Digest: packDigest(p.Digest)}
 		}),
 	}
 }

@@ -56,7 +56,7 @@ func unpackRecord(m *recordpb.Record, format uint32) (*Record, error) {
 
 		Floor: Floor{K: m.GetFloor().GetK(), Seq: m.GetFloor().GetSeq()},
 		Pins: each(m.GetPins(), func(p *recordpb.Pin) Pin {
-			return Pin{Name: p.GetName(), Seq: p.GetSeq(), Epoch: vnode.Epoch(p.GetEpoch()), Segments: each(p.GetSegments(), u.segment)}
+			return Pin{Name: p.GetName(), Seq: p.GetSeq(), Epoch: vnode.Epoch(p.GetEpoch()), Digest: u.digest(p.GetDigest())}
 		}),
 	}
 	return r, u.err

@@ -20,8 +20,8 @@ type Verified struct {
 	Bytes    int64 // of segments
 }
 
-// Verify reads everything that a history reaches (see [Ledger.History]: from the newest record down, each found to be
-// the one that the next follows) and reports what is wrong with it, naming the object:
+// Verify reads everything that some records reach (see [Ledger.Retained]: from the newest record down, each found to be
+// the one that the next follows, then pinned ones) and reports what is wrong with it, naming the object:
 //
 //   - a segment that is missing, longer or shorter than its record says, or has a digest that does not fit: each
 //     segment, footer and frames, is read once;
@@ -30,26 +30,26 @@ type Verified struct {
 //     built on its tip or by the same life, and have folds of runs in place of the runs (I2).
 //
 // It goes on behind a fault; its own error says that it could not.
-func Verify(ctx context.Context, objects Objects, history iter.Seq2[*Record, error], report func(error)) (Verified, error) {
+func Verify(ctx context.Context, objects Objects, records iter.Seq2[*Record, error], report func(error)) (Verified, error) {
 	d, err := newSegmentDecoder()
 	if err != nil {
 		return Verified{}, err
 	}
 	v := &verifier{objects: objects, zstd: d, report: report, open: map[string]*SegmentReader{}}
-	for rec, err := range history {
+	for rec, err := range records {
 		if ctx.Err() != nil {
 			return v.done, ctx.Err()
 		}
 		if err != nil {
 			report(err)
-			break
+			continue
 		}
 		v.record(ctx, rec)
 	}
 	return v.done, ctx.Err()
 }
 
-// verifier goes down a history, one record after another.
+// verifier goes down the records, one after another.
 type verifier struct {
 	objects Objects
 	zstd    *zstd.Decoder
@@ -70,10 +70,10 @@ func (v *verifier) record(ctx context.Context, rec *Record) {
 	v.done.Records++
 	open := map[string]*SegmentReader{}
 	r := v.readers(ctx, rec, rec.Segments, open)
-	for _, p := range rec.Pins {
-		v.readers(ctx, rec, p.Segments, open)
-	}
 	newer := v.newer
+	if newer != nil && newer.Seq != rec.Seq+1 {
+		newer = nil // a pin alone keeps rec
+	}
 	v.open, v.newer = open, r
 	if r == nil {
 		return

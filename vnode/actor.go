@@ -316,7 +316,7 @@ func (a *Actor[K, E, S, R]) apply(b *Batch[E], above uint64) {
 			a.remove(b, i, hash, key, err)
 		}
 	}
-	a.inst.Took(a.id, len(b.Events)-first)
+	a.inst.Took(a.id, len(b.Items)-first)
 	a.batch = nil
 }
 

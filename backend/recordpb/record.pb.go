@@ -975,7 +975,7 @@ type Pin struct {
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Seq           uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
 	Epoch         uint64                 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	Segments      []*Segment             `protobuf:"bytes,4,rep,name=segments,proto3" json:"segments,omitempty"`
+	Digest        []byte                 `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"` // of the record's object
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1031,9 +1031,9 @@ func (x *Pin) GetEpoch() uint64 {
 	return 0
 }
 
-func (x *Pin) GetSegments() []*Segment {
+func (x *Pin) GetDigest() []byte {
 	if x != nil {
-		return x.Segments
+		return x.Digest
 	}
 	return nil
 }
@@ -1129,12 +1129,12 @@ const file_record_proto_rawDesc = "" +
 	"generation\"'\n" +
 	"\x05Floor\x12\f\n" +
 	"\x01k\x18\x01 \x01(\x04R\x01k\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x04R\x03seq\"x\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\"Y\n" +
 	"\x03Pin\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x14\n" +
-	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x125\n" +
-	"\bsegments\x18\x04 \x03(\v2\x19.sheaf.backend.v1.SegmentR\bsegmentsB,Z*github.com/sheaf-go/sheaf/backend/recordpbb\x06proto3"
+	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x12\x16\n" +
+	"\x06digest\x18\x04 \x01(\fR\x06digestB,Z*github.com/sheaf-go/sheaf/backend/recordpbb\x06proto3"
 
 var (
 	file_record_proto_rawDescOnce sync.Once
@@ -1180,12 +1180,11 @@ var file_record_proto_depIdxs = []int32{
 	3,  // 12: sheaf.backend.v1.Assignment.members:type_name -> sheaf.backend.v1.Member
 	5,  // 13: sheaf.backend.v1.Assignment.sources:type_name -> sheaf.backend.v1.SourceOwner
 	6,  // 14: sheaf.backend.v1.Tips.attempts:type_name -> sheaf.backend.v1.Attempt
-	8,  // 15: sheaf.backend.v1.Pin.segments:type_name -> sheaf.backend.v1.Segment
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_record_proto_init() }

@@ -6,6 +6,8 @@
 //	demo inspect       what the newest record of a state says
 //	demo verify        whether everything that a state retains is whole
 //	demo export        all keys of an epoch
+//	demo pin, unpin    keep an epoch under a name, and let it go again; inspect lists the pins
+//	demo gc            delete what nothing reaches; with --dry-run, show what that is
 //
 // Each command prints its flags with -h. The exit code is 0, 1 for a failure, 2 for a wrong command line, and 128 plus
 // the number of the signal that ended a run early, which then has sealed what it read. A second signal ends it at once;

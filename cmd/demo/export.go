@@ -17,7 +17,7 @@ func exportCommand(args []string, s streams) error {
 	var where place
 	f := newFlags("export", "Prints every key of a state and what is kept of it, a JSON object a line, as of the newest sealed epoch.")
 	where.register(f)
-	epoch := f.Uint64("epoch", 0, "an older `N` that is still retained")
+	epoch := f.Uint64("epoch", 0, "an older `N` that is still retained or pinned")
 	if err := parse(f, args, s.out); err != nil {
 		return err
 	}
@@ -26,7 +26,7 @@ func exportCommand(args []string, s streams) error {
 	}
 	ctx := context.Background()
 	return where.read(ctx, func(r *reader) error {
-		rec, err := r.recordOf(ctx, vnode.Epoch(*epoch))
+		rec, err := r.recordOf(ctx, r.newest, vnode.Epoch(*epoch))
 		if err != nil {
 			return err
 		}
@@ -41,10 +41,13 @@ func exportCommand(args []string, s streams) error {
 	})
 }
 
-// recordOf returns the newest record that says that e is sealed; the newest of all for epoch 0.
-func (r *reader) recordOf(ctx context.Context, e vnode.Epoch) (*backend.Record, error) {
+// recordOf returns the newest record up to newest, or kept by a pin, that says that e is sealed; newest for epoch 0.
+func (r *reader) recordOf(ctx context.Context, newest *backend.Record, e vnode.Epoch) (*backend.Record, error) {
+	if p, found := newest.PinOf(e); found {
+		return r.ledger.Pinned(ctx, newest, p)
+	}
 	var there []string
-	for rec, err := range r.ledger.History(ctx, r.newest) {
+	for rec, err := range r.ledger.Retained(ctx, newest) {
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("look for epoch %d: %w", e, err)
@@ -55,7 +58,7 @@ func (r *reader) recordOf(ctx context.Context, e vnode.Epoch) (*backend.Record, 
 			there = append(there, n)
 		}
 	}
-	return nil, fmt.Errorf("epoch %d is not retained; these are: %s", e, strings.Join(there, " "))
+	return nil, fmt.Errorf("epoch %d is neither retained nor pinned; these are: %s", e, strings.Join(there, " "))
 }
 
 // exported is a line of an export.

@@ -64,7 +64,7 @@ type inspection struct {
 	Chain       int               `json:"longest_chain"`
 	Producers   map[string]uint64 `json:"producers"` // generation by name
 	Floor       floor             `json:"floor"`
-	Pins        []string          `json:"pins"`
+	Pins        []pin             `json:"pins"`
 }
 
 type member struct {
@@ -93,6 +93,14 @@ type floor struct {
 	Record uint64 `json:"record"`
 }
 
+func newFloor(rec *backend.Record) floor { return floor{rec.Floor.K, rec.Floor.Seq} }
+
+type pin struct {
+	Name   string `json:"name"`
+	Epoch  uint64 `json:"epoch"`
+	Record uint64 `json:"record"`
+}
+
 func newMember(m vnode.Member) member { return member{m.Instance, m.Incarnation.String()} }
 
 func describe(rec *backend.Record) *inspection {
@@ -103,7 +111,7 @@ func describe(rec *backend.Record) *inspection {
 		Term: rec.Term, Coordinator: newMember(rec.Coordinator),
 		Epoch: head.Epoch, Attempt: rec.Attempt.String(), Emitted: uint64(rec.Emitted), Cut: head.Cut, Records: head.Records,
 		Ended: []string{}, Vnodes: owners(rec.Assignment), Segments: []segment{}, Chain: rec.LongestChain(),
-		Producers: map[string]uint64{}, Floor: floor{rec.Floor.K, rec.Floor.Seq}, Pins: []string{},
+		Producers: map[string]uint64{}, Floor: newFloor(rec), Pins: []pin{},
 	}
 	for _, c := range rec.Cuts {
 		if c.Ended {
@@ -117,7 +125,7 @@ func describe(rec *backend.Record) *inspection {
 		i.Producers[p.Name] = p.Generation
 	}
 	for _, p := range rec.Pins {
-		i.Pins = append(i.Pins, p.Name)
+		i.Pins = append(i.Pins, pin{p.Name, uint64(p.Epoch), p.Seq})
 	}
 	return i
 }
@@ -180,8 +188,8 @@ func (i *inspection) write(w io.Writer) error {
 	}
 	line("chain", "%d segments at most", i.Chain)
 	line("floor", "record %d, floor %d", i.Floor.Record, i.Floor.Number)
-	for _, name := range i.Pins {
-		line("pin", "%s", name)
+	for _, p := range i.Pins {
+		line("pin", "%s: epoch %d, record %d", p.Name, p.Epoch, p.Record)
 	}
 	return t.Flush()
 }

@@ -27,6 +27,9 @@ func commands() []command {
 		{"inspect", "show what the newest record of a state says", inspectCommand},
 		{"verify", "check that everything that a state retains is whole", verifyCommand},
 		{"export", "print all keys of an epoch as JSON lines", exportCommand},
+		{"pin", "keep an epoch of a state under a name", pinCommand},
+		{"unpin", "drop a pin", unpinCommand},
+		{"gc", "delete what nothing in a state reaches any more", gcCommand},
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/sheaf-go/sheaf/cmd/demo/internal/flights"
 )
 
-// reader is a state that is only read: beside its owner, without a lock.
+// reader is a state that is used beside its owner, without a lock.
 type reader struct {
 	store   *backend.Store
 	objects backend.Objects
@@ -26,11 +26,34 @@ func (p *place) read(ctx context.Context, do func(*reader) error) error {
 	return readState(ctx, config, do)
 }
 
+// beside opens a state for the time of a function that may write records.
+func (p *place) beside(ctx context.Context, do func(*reader) error) error {
+	config, err := p.open()
+	if err != nil {
+		return err
+	}
+	store, err := config.OpenBeside(ctx)
+	if err != nil {
+		return err
+	}
+	return useState(ctx, store, func(r *reader) error {
+		err := do(r)
+		_ = r.ledger.Close(ctx) // only a hint is lost
+		return err
+	})
+}
+
 func readState(ctx context.Context, config backend.Config, do func(*reader) error) error {
 	store, err := config.OpenReader(ctx)
 	if err != nil {
 		return err
 	}
+	return useState(ctx, store, do)
+}
+
+// useState closes the store behind a function.
+func useState(ctx context.Context, store *backend.Store, do func(*reader) error) error {
+	var err error
 	r := &reader{store: store, objects: store.Objects()}
 	if r.ledger, r.newest, err = backend.OpenReader(ctx, r.objects); err != nil {
 		err = fmt.Errorf("read state: %w", err)

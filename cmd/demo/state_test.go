@@ -107,7 +107,7 @@ func TestExportIsTheStateOfAnEpoch(t *testing.T) {
 		wantExport(t, oracle.States(), "--state", m.state, "--epoch", fmt.Sprint(file.Epoch))
 	}
 	wantExport(t, oracle.States(), "--state", m.state)
-	call("export", "--state", m.state, "--epoch", "1000000").want(t, 1, "epoch 1000000 is not retained", fmt.Sprint(m.last.Epoch))
+	call("export", "--state", m.state, "--epoch", "1000000").want(t, 1, "epoch 1000000 is neither retained nor pinned", fmt.Sprint(m.last.Epoch))
 }
 
 // I10: whatever is damaged is named, and a run on it does not begin anew.

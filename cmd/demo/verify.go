@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/sheaf-go/sheaf/backend"
 	"github.com/sheaf-go/sheaf/cmd/demo/internal/flights"
@@ -27,7 +28,11 @@ func verifyCommand(args []string, s streams) error {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(s.out, "whole: epochs %d to %d, %s records, %s segments of %s bytes\n", v.oldest, v.newest,
+		pinned := ""
+		if v.pinned > 0 {
+			pinned = fmt.Sprintf(" and %d older pinned ones", v.pinned)
+		}
+		_, err = fmt.Fprintf(s.out, "whole: epochs %d to %d%s, %s records, %s segments of %s bytes\n", v.oldest, v.newest, pinned,
 			flights.Count(int64(v.Records)), flights.Count(int64(v.Segments)), flights.Count(v.Bytes))
 		return err
 	})
@@ -37,6 +42,8 @@ func verifyCommand(args []string, s streams) error {
 type verified struct {
 	backend.Verified
 	oldest, newest vnode.Epoch
+	floor          uint64
+	pinned         int // records below the floor
 }
 
 // verifyTries bounds how often a state that is collected under our eyes is looked at anew.
@@ -53,7 +60,7 @@ func (r *reader) verify(ctx context.Context) (v verified, err error) {
 		if searchErr != nil {
 			return v, errors.Join(err, searchErr)
 		}
-		if newest.Floor == r.newest.Floor {
+		if newest.Floor == r.newest.Floor && slices.Equal(newest.Pins, r.newest.Pins) {
 			return v, err
 		}
 		r.newest = newest
@@ -62,18 +69,20 @@ func (r *reader) verify(ctx context.Context) (v verified, err error) {
 }
 
 func (r *reader) verifyOnce(ctx context.Context) (verified, error) {
-	v := verified{oldest: r.newest.Epoch, newest: r.newest.Epoch}
+	v := verified{oldest: r.newest.Epoch, newest: r.newest.Epoch, floor: r.newest.Floor.Seq}
 	var faults []error
-	done, err := backend.Verify(ctx, r.objects, v.seen(r.ledger.History(ctx, r.newest)), func(fault error) { faults = append(faults, fault) })
+	done, err := backend.Verify(ctx, r.objects, v.seen(r.ledger.Retained(ctx, r.newest)), func(fault error) { faults = append(faults, fault) })
 	v.Verified = done
 	return v, errors.Join(append(faults, err, r.ledger.CheckEnd(ctx, r.newest))...)
 }
 
-// seen notes the epochs of a history.
-func (v *verified) seen(history iter.Seq2[*backend.Record, error]) iter.Seq2[*backend.Record, error] {
+// seen notes the epochs of records.
+func (v *verified) seen(records iter.Seq2[*backend.Record, error]) iter.Seq2[*backend.Record, error] {
 	return func(yield func(*backend.Record, error) bool) {
-		for rec, err := range history {
-			if rec != nil {
+		for rec, err := range records {
+			if rec != nil && rec.Seq < v.floor {
+				v.pinned++
+			} else if rec != nil {
 				v.oldest = rec.Epoch
 			}
 			if !yield(rec, err) {

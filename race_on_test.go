@@ -1,0 +1,5 @@
+//go:build race
+
+package sheaf_test
+
+const raceEnabled = true
