@@ -17,7 +17,10 @@ import (
 // reads every key in turn as fast as it can:
 //
 //	pause     of a vnode: from the first state that a capture encodes to the end of the encoding of its partial
-//	anywhere  the longest time of an epoch, from one first capture to the next, in which no vnode applied an event
+//	barrier   the longest time in which no vnode applied an event, of those that touch a barrier: its first capture to its
+//	          last, and on until events are applied again
+//	anywhere  the same of the whole epoch, from one first capture to the next: beside the barrier also packing, the put,
+//	          the seal and compaction, which share the processors with the vnodes
 //	vnode     between two events of one vnode, where a capture lies between them; limit: usual, where none does, since
 //	          a vnode is given its events a batch at a time
 //	hiccup    the limit of them all: the longest time, per epoch's length, in which a loop beforehand that only reads
@@ -193,7 +196,9 @@ func (w *watch) report(b *testing.B, epochs sheaf.Epoch) {
 	reportSpread(b, pauses, "pause")
 	reportSpread(b, gaps, "vnode")
 	reportSpread(b, usual, "usual")
-	reportSpread(b, w.silences(), "anywhere")
+	barrier, anywhere := w.silences()
+	reportSpread(b, barrier, "barrier")
+	reportSpread(b, anywhere, "anywhere")
 }
 
 // gapAround is the time without an event of this vnode around a moment.
@@ -205,28 +210,30 @@ func (v *watched) gapAround(at int64) time.Duration {
 	return time.Duration(max(0, v.applied[after].from-v.applied[after-1].to))
 }
 
-// silences is, epoch by epoch, the longest time in which no vnode applied an event.
-func (w *watch) silences() []time.Duration {
+// silences is, epoch by epoch, the longest time in which no vnode applied an event: around the barrier, and anywhere.
+func (w *watch) silences() (barrier, anywhere []time.Duration) {
 	var runs []span
-	starts := slices.Repeat([]int64{math.MaxInt64}, len(w.vnodes[0].captures))
+	barriers := slices.Repeat([]span{{math.MaxInt64, 0}}, len(w.vnodes[0].captures))
 	for i := range w.vnodes {
 		runs = append(runs, w.vnodes[i].applied...)
-		for e, c := range w.vnodes[i].captures[:min(len(starts), len(w.vnodes[i].captures))] {
-			starts[e] = min(starts[e], c.from)
+		for e, c := range w.vnodes[i].captures[:min(len(barriers), len(w.vnodes[i].captures))] {
+			barriers[e] = span{min(barriers[e].from, c.from), max(barriers[e].to, c.to)}
 		}
 	}
 	slices.SortFunc(runs, func(a, b span) int { return cmp.Compare(a.from, b.from) })
-	var out []time.Duration
 	at, end := 0, int64(0)
-	for e := 2; e+1 < len(starts)-1; e++ {
-		longest := int64(0)
-		for ; at < len(runs) && runs[at].from < starts[e+1]; at++ {
-			if runs[at].from > starts[e] {
-				longest = max(longest, runs[at].from-end)
+	for e := 2; e+1 < len(barriers)-1; e++ {
+		near, longest := int64(0), int64(0)
+		for ; at < len(runs) && runs[at].from < barriers[e+1].from; at++ {
+			if gap := runs[at].from - end; runs[at].from > barriers[e].from {
+				longest = max(longest, gap)
+				if end <= barriers[e].to {
+					near = max(near, gap)
+				}
 			}
 			end = max(end, runs[at].to)
 		}
-		out = append(out, time.Duration(longest))
+		barrier, anywhere = append(barrier, time.Duration(near)), append(anywhere, time.Duration(longest))
 	}
-	return out
+	return barrier, anywhere
 }
