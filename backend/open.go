@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"path/filepath"
@@ -105,6 +106,9 @@ func (s *Store) Requests() Requests { return s.count.now() }
 
 // Bucket returns the caller's own part of the store, under user/. It is open as long as the store is.
 func (s *Store) Bucket() *blob.Bucket { return s.user }
+
+// Format writes where the store is, for every verb: a connection holds credentials.
+func (s *Store) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "store "+s.config.place()) }
 
 // Close ends the requests that are under way, waits for them and frees the store. It may be called twice.
 func (s *Store) Close() error {
