@@ -36,7 +36,7 @@ type Store struct {
 
 // Open opens the store for an instance, alone or as one of several, and makes its directory if there is none. It
 // checks that the store honours create-if-absent. A store, or an instance id, in use is a [LockedError]; every opening
-// of a store in memory is a new, empty one.
+// of a store in memory is a new, empty one. One behind a server is asked for up to a minute before it is given up.
 func (c Config) Open(ctx context.Context) (*Store, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
