@@ -21,17 +21,18 @@ const (
 // folder may always import what lies below it, and tests may import packages whose name ends in "test".
 func mayImport() map[string][]string {
 	return map[string][]string{
-		"vnode":              {},
-		"backend":            {"vnode"},
-		"merger":             {"vnode"},
-		"remote":             {"vnode"},
-		"actors":             {"vnode", "backend", "merger", "remote"},
-		".":                  {"vnode", "backend", "merger", "remote", "actors", "internal/storehook"},
-		"actors/bridge":      {"."},
-		"sheaftest":          {".", "vnode", "backend", "internal/storehook"},
-		"internal/storehook": {"backend"},
-		"cmd":                {".", "vnode", "backend", "merger", "actors/bridge", "sheaftest"},
-		"bench":              {".", "vnode", "backend", "merger", "internal/storehook"},
+		"vnode":               {},
+		"backend":             {"vnode"},
+		"merger":              {"vnode"},
+		"remote":              {"vnode"},
+		"actors":              {"vnode", "backend", "merger", "remote"},
+		".":                   {"vnode", "backend", "merger", "remote", "actors", "internal/storehook"},
+		"actors/bridge":       {"."},
+		"sheaftest":           {".", "vnode", "backend", "internal/storehook"},
+		"internal/storehook":  {"backend"},
+		"internal/servertest": {"backend", "vnode"},
+		"cmd":                 {".", "vnode", "backend", "merger", "actors/bridge", "sheaftest"},
+		"bench":               {".", "vnode", "backend", "merger", "internal/storehook"},
 	}
 }
 

@@ -1,0 +1,4 @@
+package servertest
+
+// CheckLoopback is for the tests.
+var CheckLoopback = checkLoopback
