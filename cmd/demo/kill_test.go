@@ -28,18 +28,23 @@ var (
 // I4, I5, I6 with real processes and kill -9: every emitted file is what a plain program makes of exactly the rows that
 // its own cut names, epochs grow, cuts never go back, nothing sealed is read again, and in the end every row counts once.
 func TestSurvivesKills(t *testing.T) {
+	survivesKills(t, func(t *testing.T) string { return filepath.Join(t.TempDir(), "state") })
+}
+
+// survivesKills runs both jobs on states that are new: directories or URLs.
+func survivesKills(t *testing.T, state func(t *testing.T) string) {
 	if testing.Short() {
 		t.Skip("kills processes for some seconds")
 	}
 	plan := campaign{kills: *killsFlag, sources: 4, epoch: 100 * time.Millisecond, rate: 50_000}
 	if plan.input = *inputFlag; plan.input == "" {
-		plan.input = inputOf(t, 100_000)
+		plan.input = inputOf(t, 20_000**killsFlag)
 	} else {
 		plan.epoch, plan.rate = 200*time.Millisecond, 300_000
 	}
 	rows := load(t, plan.input)
 	t.Run("board", func(t *testing.T) {
-		plan.job = "board"
+		plan.job, plan.state = "board", state(t)
 		c := newCampaign(t, plan, rows, flightstest.NewBoardChecker(rows, plan.sources))
 		c.run()
 		oracle := flightstest.NewBoardOracle(rows, plan.sources)
@@ -49,7 +54,7 @@ func TestSurvivesKills(t *testing.T) {
 		wantExport(t, oracle.Board(), "--state", c.state)
 	})
 	t.Run("routedays", func(t *testing.T) {
-		plan.job = "routedays"
+		plan.job, plan.state = "routedays", state(t)
 		c := newCampaign(t, plan, rows, flightstest.NewRouteDaysChecker(rows, plan.sources, vnode.DefaultCapacity))
 		c.run()
 		oracle := flightstest.NewRouteDaysOracle(rows, plan.sources, vnode.DefaultCapacity)
@@ -84,24 +89,24 @@ type checker interface {
 
 // campaign runs a job, kills it again and again, and checks what stands after each kill.
 type campaign struct {
-	job, input     string
-	kills, sources int
-	epoch          time.Duration
-	rate           int
+	job, input, state string
+	kills, sources    int
+	epoch             time.Duration
+	rate              int
 
-	t          *testing.T
-	rows       uint64
-	checker    checker
-	state, out string
-	sealed     flights.EpochHead // of the newest record, after the newest kill
-	done       int               // kills
-	hard       int               // those after a seal of that run, with rows read and not sealed
-	again      uint64            // rows that were read and not sealed when the process died: read again
+	t       *testing.T
+	rows    uint64
+	checker checker
+	out     string
+	sealed  flights.EpochHead // of the newest record, after the newest kill
+	done    int               // kills
+	hard    int               // those after a seal of that run, with rows read and not sealed
+	again   uint64            // rows that were read and not sealed when the process died: read again
 }
 
 func newCampaign(t *testing.T, plan campaign, rows []flights.Flight, files checker) *campaign {
 	plan.t, plan.rows, plan.checker = t, uint64(len(rows)), files
-	plan.state, plan.out = filepath.Join(t.TempDir(), "state"), filepath.Join(t.TempDir(), "out")
+	plan.out = filepath.Join(t.TempDir(), "out")
 	return &plan
 }
 
@@ -261,7 +266,11 @@ func (c *campaign) emitted() {
 // openLedger opens a state to read its records.
 func openLedger(t *testing.T, state string) (*backend.Ledger, *backend.Record) {
 	t.Helper()
-	store, err := backend.Local(state).OpenReader(t.Context())
+	config := backend.Local(state)
+	if strings.Contains(state, "://") {
+		config = backend.ObjectStore(state, "local")
+	}
+	store, err := config.OpenReader(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
