@@ -223,7 +223,7 @@ func (o *bucketRequests) explain(r *request, err error, verdict driver.Verdict) 
 	if o.remote == nil {
 		return r.explain(err)
 	}
-	said := &serverError{text: hideQueries(err.Error()), cause: context.Cause(r.ctx)}
+	said := &serverError{text: hideTokens(err.Error()), cause: context.Cause(r.ctx)}
 	switch verdict {
 	case driver.Unheard, driver.Failed, driver.Throttled:
 		said.passes = true

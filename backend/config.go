@@ -44,7 +44,7 @@ type Config struct {
 
 // Storage says how to reach and enter an object store. What is empty comes from the provider's usual environment.
 type Storage struct {
-	Endpoint     string // s3, gs, azblob: base URL of a server that speaks the provider's protocol
+	Endpoint     string // s3, gs, azblob: base URL of a server that speaks the provider's protocol; azblob: with the account
 	Region       string // s3
 	PathStyle    bool   // s3: the bucket is in the path, not in the host name
 	AccessKey    Secret // s3: access key id; azblob: account name

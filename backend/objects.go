@@ -9,7 +9,8 @@ type Objects interface {
 	// Create writes an object only if the key is absent, atomically and durably: of any number of racing creators one
 	// wins, and no reader ever sees a part of an object. It returns [ErrExists] if the key is taken and [ErrUnknown]
 	// if the outcome cannot be told: the object may stand, or may still come to stand. Any other error means that
-	// nothing was or will be written.
+	// nothing was or will be written. Creators have different bytes, or it is all the same whose stand: one whose answer
+	// was lost is told that it won if what stands are its bytes.
 	Create(ctx context.Context, key string, data []byte) error
 	// Put writes an object whether or not the key is taken. Only hints are written so.
 	Put(ctx context.Context, key string, data []byte) error

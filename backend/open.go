@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"path/filepath"
@@ -37,7 +38,7 @@ type Store struct {
 
 // Open opens the store for an instance, alone or as one of several, and makes its directory if there is none. It
 // checks that the store honours create-if-absent. A store, or an instance id, in use is a [LockedError]; every opening
-// of a store in memory is a new, empty one.
+// of a store in memory is a new, empty one. One behind a server is asked for up to a minute before it is given up.
 func (c Config) Open(ctx context.Context) (*Store, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -121,6 +122,9 @@ func (s *Store) Requests() Requests { return s.count.now() }
 
 // Bucket returns the caller's own part of the store, under user/. It is open as long as the store is.
 func (s *Store) Bucket() *blob.Bucket { return s.user }
+
+// Format writes where the store is, for every verb: a connection holds credentials.
+func (s *Store) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "store "+s.config.place()) }
 
 // Close ends the requests that are under way, waits for them and frees the store. It may be called twice.
 func (s *Store) Close() error {

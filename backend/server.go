@@ -47,7 +47,7 @@ func (c Config) serverBucket(ctx context.Context, h home, prefix string) (*blob.
 }
 
 // connectError is what a cloud's library says of its configuration, in words alone, like a server's error.
-func connectError(err error) error { return &serverError{text: hideQueries(err.Error())} }
+func connectError(err error) error { return &serverError{text: hideTokens(err.Error())} }
 
 // openPrefix opens what is under the store's prefix and another, empty or with a slash at its end.
 func openPrefix(remote driver.Connection, u StoreURL, prefix string, retries bool) (*blob.Bucket, error) {

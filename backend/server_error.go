@@ -31,8 +31,9 @@ func (e *serverError) Unwrap() error { return e.cause }
 // Is reports whether the error is errTransient.
 func (e *serverError) Is(target error) bool { return e.passes && target == errTransient }
 
-// hideQueries puts a text on one line and takes the queries out of the URLs in it: they may be signed.
-func hideQueries(text string) string {
-	urls := regexp.MustCompile(`([a-z][a-z0-9+.-]*://[^\s"'?]*)\?[^\s"']*`)
-	return urls.ReplaceAllString(strings.Join(strings.Fields(text), " "), "${1}?"+redacted)
+// hideTokens puts a text on one line and takes out of the URLs in it what may let somebody in: users and queries.
+func hideTokens(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	text = regexp.MustCompile(`(://)[^\s"'/?@]*@`).ReplaceAllString(text, "${1}"+redacted+"@")
+	return regexp.MustCompile(`(://[^\s"'?]*)\?[^\s"']*`).ReplaceAllString(text, "${1}?"+redacted)
 }

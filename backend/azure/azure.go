@@ -86,7 +86,11 @@ func (c *connection) Bucket(retries bool) (*blob.Bucket, error) {
 	if err != nil {
 		return nil, err
 	}
-	return azureblob.OpenBucket(context.Background(), client, nil)
+	b, err := azureblob.OpenBucket(context.Background(), client, nil)
+	if err != nil || !retries {
+		return b, err
+	}
+	return blob.NewBucket(steady{b}), nil // for a caller, who writes as the library lets them
 }
 
 // askOnce takes the retries out of a request, save that of a block of a large object: it changes nothing that can be

@@ -25,13 +25,13 @@ import (
 const (
 	processes = 4
 	appenders = 8 // in each process
-	records   = 1000
 )
 
 // appendTask is what a process of appenders shall do; it finds it in the environment, as JSON.
 type appendTask struct {
 	URL     string
 	Process int
+	Records uint64
 	Rate    float64 // of the creates whose answer is lost after they took effect
 }
 
@@ -61,17 +61,18 @@ func identity() backend.Identity {
 	return backend.Identity{Capacity: 2, App: "race", KeyCodec: "string", StateCodec: "cbor", ResultCodec: "cbor"}
 }
 
-// I1: 32 appenders in 4 processes race for 1,000 records. One wins each, all of them stand in one chain, and what each
+// I1: 32 appenders in 4 processes race for records. One wins each, all of them stand in one chain, and what each
 // appender believes to have won is what the ledger says; also if every fifth create takes effect and says that its
 // outcome is unknown, and some gets fail.
-func oneAppenderWinsEachRecord(t *testing.T, place func(t *testing.T) backend.Config) {
+func oneAppenderWinsEachRecord(t *testing.T, records uint64, place func(t *testing.T) backend.Config) {
 	for _, c := range []struct {
 		name string
 		rate float64
 	}{{"Plain", 0}, {"AnswersLost", 0.2}} {
 		t.Run(c.name, func(t *testing.T) {
 			config := place(t)
-			wantOneChain(t, config, runAppenders(t, config.URL, c.rate), c.rate)
+			task := appendTask{URL: config.URL, Records: records, Rate: c.rate}
+			wantOneChain(t, config, task, runAppenders(t, task))
 		})
 	}
 }
@@ -80,41 +81,45 @@ func TestOneAppenderWinsEachRecordOnDisk(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs 32 appenders for some seconds")
 	}
-	oneAppenderWinsEachRecord(t, func(t *testing.T) backend.Config {
+	oneAppenderWinsEachRecord(t, 300, func(t *testing.T) backend.Config {
 		dir := filepath.ToSlash(t.TempDir())
 		return backend.ObjectStore("file:///"+strings.TrimPrefix(dir, "/"), "node-0")
 	})
 }
 
 // runAppenders runs the processes, which begin together when their input ends.
-func runAppenders(t *testing.T, url string, rate float64) []race {
+func runAppenders(t *testing.T, task appendTask) []race {
 	t.Helper()
 	gate, open, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	races := make([]race, processes)
-	var all sync.WaitGroup
-	for i := range races {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestAppender$", "-test.timeout=8m")
-		task, err := json.Marshal(appendTask{url, i, rate})
+	var all [processes]*exec.Cmd
+	var outs [processes]bytes.Buffer
+	for i := range all {
+		task.Process = i
+		text, err := json.Marshal(task)
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd.Env = append(os.Environ(), appendTaskEnv+"="+string(task))
-		cmd.Stdin, cmd.Stderr = gate, os.Stderr
-		all.Go(func() {
-			out, err := cmd.Output()
-			line, _, _ := bytes.Cut(out, []byte("\n"))
-			if err = errors.Join(err, json.Unmarshal(line, &races[i])); err != nil {
-				t.Errorf("process %d: %v\n%s", i, err, out)
-			}
-		})
+		all[i] = exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestAppender$", "-test.timeout=8m")
+		all[i].Env = append(os.Environ(), appendTaskEnv+"="+string(text))
+		all[i].Stdin, all[i].Stdout, all[i].Stderr = gate, &outs[i], os.Stderr
+		if err := all[i].Start(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := errors.Join(open.Close(), gate.Close()); err != nil {
 		t.Fatal(err)
 	}
-	all.Wait()
+	races := make([]race, processes)
+	for i, cmd := range all {
+		err := cmd.Wait()
+		line, _, _ := bytes.Cut(outs[i].Bytes(), []byte("\n"))
+		if err = errors.Join(err, json.Unmarshal(line, &races[i])); err != nil {
+			t.Errorf("process %d: %v\n%s", i, err, outs[i].Bytes())
+		}
+	}
 	if t.Failed() {
 		t.FailNow()
 	}
@@ -122,7 +127,7 @@ func runAppenders(t *testing.T, url string, rate float64) []race {
 }
 
 // wantOneChain holds what the appenders say against the ledger, which checks that each record names the one before.
-func wantOneChain(t *testing.T, config backend.Config, races []race, rate float64) {
+func wantOneChain(t *testing.T, config backend.Config, task appendTask, races []race) {
 	t.Helper()
 	var sum race
 	for i, r := range races {
@@ -136,15 +141,15 @@ func wantOneChain(t *testing.T, config backend.Config, races []race, rate float6
 		}
 		claims[w.Seq] = w
 	}
-	if sum.Lost == 0 || (sum.Faults == 0) != (rate == 0) {
+	if sum.Lost == 0 || (sum.Faults == 0) != (task.Rate == 0) {
 		t.Errorf("got %d appends that lost and %d lost answers: it was not the race it should be", sum.Lost, sum.Faults)
 	}
 	ledger, newest, err := backend.OpenLedger(t.Context(), openStore(t, config).Objects(), identity())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if newest.Seq != records || len(claims) != records {
-		t.Errorf("got %d records, %d of them won by somebody, want %d", newest.Seq, len(claims), records)
+	if newest.Seq != task.Records || uint64(len(claims)) != task.Records {
+		t.Errorf("got %d records, %d of them won by somebody, want %d", newest.Seq, len(claims), task.Records)
 	}
 	for rec, err := range ledger.History(t.Context(), newest) {
 		if err != nil {
@@ -179,7 +184,7 @@ func TestAppender(t *testing.T) {
 		n := task.Process*appenders + i
 		all[i] = appender{name: fmt.Sprintf("appender-%d", n), faults: backendtest.NewFaults(objects, uint64(n))}
 		running.Go(func() {
-			if err := all[i].run(ctx, task.Rate); err != nil {
+			if err := all[i].run(ctx, task); err != nil {
 				t.Errorf("%s: %v", all[i].name, err)
 			}
 		})
@@ -203,17 +208,17 @@ type appender struct {
 }
 
 // run appends records until there are enough, its own or others'.
-func (a *appender) run(ctx context.Context, rate float64) error {
+func (a *appender) run(ctx context.Context, task appendTask) error {
 	var newest *backend.Record
 	var err error
 	if a.ledger, newest, err = backend.OpenLedger(ctx, a.faults, identity()); err != nil {
 		return err
 	}
-	if rate > 0 {
-		a.faults.Add(backendtest.Rule{Op: backendtest.Create, Rate: rate, After: true})
-		a.faults.Add(backendtest.Rule{Op: backendtest.Get, Rate: rate / 4})
+	if task.Rate > 0 {
+		a.faults.Add(backendtest.Rule{Op: backendtest.Create, Rate: task.Rate, After: true})
+		a.faults.Add(backendtest.Rule{Op: backendtest.Get, Rate: task.Rate / 4})
 	}
-	for newest.Seq < records {
+	for newest.Seq < task.Records {
 		if newest, err = a.append(ctx, newest.Next(vnode.Member{Instance: a.name}, time.Now())); err != nil {
 			return err
 		}

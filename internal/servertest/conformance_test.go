@@ -13,7 +13,7 @@ import (
 
 func TestOneAppenderWinsEachRecordOnServers(t *testing.T) {
 	servertest.Run(t, func(t *testing.T, server servertest.Server) {
-		oneAppenderWinsEachRecord(t, func(t *testing.T) backend.Config { return server.Config(t) })
+		oneAppenderWinsEachRecord(t, 1000, func(t *testing.T) backend.Config { return server.Config(t) })
 	})
 }
 

@@ -145,6 +145,9 @@ func (s *server) properties(w http.ResponseWriter, key string, data []byte) {
 
 func (s *server) get(w http.ResponseWriter, r *http.Request, data []byte) {
 	w.Header().Set("Last-Modified", time.Now().UTC().Format(http.TimeFormat))
+	w.Header().Set("X-Ms-Creation-Time", time.Now().UTC().Format(http.TimeFormat))
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("ETag", `"1"`)
 	span := r.Header.Get("Range") + r.Header.Get("X-Ms-Range")
 	if span == "" {
 		w.Header().Set("Content-Length", strconv.Itoa(len(data)))
