@@ -187,15 +187,16 @@ func (in *Instance[K, E, S, R]) awaitFold(f *backend.Fold) {
 	_ = in.await(in.ctx, func() bool { return f.Late(in.newest.Load().rec.Epoch) })
 }
 
-// collectLoop deletes what no record reaches, whenever the floor rises. A collection that fails is tried again: until
-// its floor is published none can rise.
+// collectLoop shows every record to the collector, which deletes what none reaches once the floor rises. A pass that
+// fails is made again: until its floor is published none can rise.
 func (in *Instance[K, E, S, R]) collectLoop() {
 	c, retry := backend.NewCollector(in.ledger, backend.CollectorConfig{}), newBackoff()
+	told := uint64(0)
 	for {
 		select {
 		case <-in.ctx.Done():
 			return
-		case <-in.floorAt:
+		case <-in.recordAt:
 		}
 		rec := in.newest.Load().rec
 		report, err := c.Run(in.ctx, rec)
@@ -207,13 +208,16 @@ func (in *Instance[K, E, S, R]) collectLoop() {
 			if retry.wait(in.ctx) != nil {
 				return
 			}
-			poke(in.floorAt)
+			poke(in.recordAt)
 		default:
 			in.problems.fine(doCollect)
 			retry.tries = 0
-			in.tell(published{rec.Floor.K})
+			if rec.Floor.K > told {
+				told = rec.Floor.K
+				in.tell(published{told})
+			}
 			if report.Left > 0 {
-				poke(in.floorAt)
+				poke(in.recordAt)
 			}
 		}
 	}
