@@ -130,3 +130,12 @@ func sealNothing(t *testing.T, objects backend.Objects, ledger *backend.Ledger, 
 	}
 	return n
 }
+
+func newestOf(t *testing.T, objects backend.Objects) *backend.Record {
+	t.Helper()
+	_, newest, err := backend.OpenReader(t.Context(), objects)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newest
+}
