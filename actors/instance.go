@@ -116,7 +116,7 @@ func Start[K vnode.Key, E, S, R any](ctx context.Context, cfg Config[K, E, S, R]
 func (in *Instance[K, E, S, R]) coordinatorLimits() CoordinatorLimits {
 	return CoordinatorLimits{
 		Interval: in.cfg.Epoch, Timeout: in.cfg.Timeout, Retain: in.cfg.Retain, Step: max(1, in.cfg.Retain/2),
-		Producers: in.cfg.Limits.Producers, Sources: in.cfg.Limits.Sources,
+		Producers: in.cfg.Limits.Producers, Sources: in.cfg.Limits.Sources, Folds: in.folds(),
 	}
 }
 
@@ -328,6 +328,7 @@ func (in *Instance[K, E, S, R]) publish(rec *backend.Record, sealed bool) {
 	in.fenceOld(k.view)
 	if !old.ours {
 		in.restores.poke()
+		poke(in.sealedAt) // a fold may be overdue since before the start
 	}
 	in.tellNews()
 }

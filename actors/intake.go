@@ -357,6 +357,9 @@ func (in *Instance[K, E, S, R]) Status() Status {
 	if held := in.heldBySink(); held != "" {
 		st.Held = append(st.Held, held)
 	}
+	if held := in.heldByFold(k); held != "" {
+		st.Held = append(st.Held, held)
+	}
 	for i := range k.rec.Segments {
 		st.Bytes += k.rec.Segments[i].Size
 	}

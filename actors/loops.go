@@ -165,13 +165,16 @@ const (
 // ahead of the newest, so that writing it may take as long.
 func (in *Instance[K, E, S, R]) compact(vnodes vnode.Set, ahead uint64) (*backend.Fold, error) {
 	rec := in.newest.Load().rec
-	plan, ok := backend.PlanCompaction(rec, vnodes, backend.CompactionPolicy{})
+	plan, ok := backend.PlanCompaction(rec, vnodes, in.folds())
 	if !ok {
 		return nil, nil
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, err
+	}
+	if backend.Overdue(rec, in.folds()) {
+		ahead = 1 // no epoch is opened meanwhile
 	}
 	fold, err := backend.Compact(in.ctx, in.cfg.Store, rec, plan, func() backend.FoldName {
 		return backend.FoldName{Epoch: vnode.Epoch(in.newest.Load().rec.High + ahead), ID: id, Writer: in.self}
@@ -224,3 +227,14 @@ func (in *Instance[K, E, S, R]) collectLoop() {
 }
 
 const doCollect = "collect"
+
+// folds is the policy of compaction.
+func (in *Instance[K, E, S, R]) folds() backend.CompactionPolicy { return backend.CompactionPolicy{} }
+
+// heldByFold says that no epoch is opened before a fold is there; empty if none must be awaited.
+func (in *Instance[K, E, S, R]) heldByFold(k *known) string {
+	if !backend.Overdue(k.rec, in.folds()) {
+		return ""
+	}
+	return "compaction: the next epoch waits for a fold"
+}
