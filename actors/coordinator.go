@@ -170,6 +170,7 @@ func (c *coordinator) append(ctx actor.Context, rec *backend.Record) {
 			c.in.troubles().fine("create a record")
 		}
 		root.Send(self, outcome{o, winner})
+		_ = c.ledger.Hint(bg) // only a hint is lost
 	})
 }
 

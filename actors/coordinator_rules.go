@@ -34,6 +34,7 @@ type CoordinatorLimits struct {
 	Step      int           // records that a raise of the floor must free
 	Producers int           // plain producers' names
 	Sources   int           // sources' names, ended ones included
+	Folds     backend.CompactionPolicy
 }
 
 // CoordinatorRules decides what the ledger says next: admission, attempts, seals, sources, names, the floor. It is a
@@ -60,6 +61,7 @@ type CoordinatorRules struct {
 	requests  []Request // in put or to be
 	published uint64    // floor number known to stand in the store
 	folds     []*backend.Fold
+	overdue   bool // the next epoch must take a fold
 	now       time.Duration
 }
 
@@ -138,8 +140,12 @@ func NewCoordinatorRules(self vnode.Member, limits CoordinatorLimits, newest *ba
 		self: self, limits: limits, rec: newest, number: newest.High,
 		emitted: newest.Emitted, waiting: waiting, now: now, due: now,
 	}
+	c.weigh()
 	return c, c.reign()
 }
+
+// weigh finds out whether the newest record leaves room for an epoch without a fold (I8).
+func (c *CoordinatorRules) weigh() { c.overdue = backend.Overdue(c.rec, c.limits.Folds) }
 
 // reign creates the record that begins a term: this incarnation owns everything, no source is attached.
 func (c *CoordinatorRules) reign() []Effect {
@@ -207,6 +213,7 @@ func (c *CoordinatorRules) Outcome(o backend.Outcome, winner *backend.Record) []
 func (c *CoordinatorRules) won() []Effect {
 	old, sealed := c.rec, c.sealed
 	c.rec, c.put, c.sealed, c.reigns = c.put, nil, false, true
+	c.weigh()
 	if sealed {
 		c.attempt, c.backoff = nil, 0
 		c.waiting = append(c.waiting, Waiting{Epoch: c.rec.Epoch, Seq: c.rec.Seq})
@@ -244,6 +251,7 @@ func (c *CoordinatorRules) rebase(winner *backend.Record) []Effect {
 func (c *CoordinatorRules) take(winner *backend.Record) []Effect {
 	sealed := winner.Epoch > c.rec.Epoch
 	c.rec, c.put, c.sealed = winner, nil, false
+	c.weigh()
 	if sealed {
 		c.waiting = append(c.waiting, Waiting{Epoch: winner.Epoch, Seq: winner.Seq})
 	}
@@ -384,7 +392,16 @@ func (c *CoordinatorRules) Published(k uint64) { c.published = max(c.published, 
 // Folded takes a compaction, to enter with the seal that its name allows.
 func (c *CoordinatorRules) Folded(f *backend.Fold) []Effect {
 	c.folds = append(c.folds, f)
-	return nil
+	return c.step()
+}
+
+// ready returns a fold that can enter with the next seal, under a number of its own or a later one; nil if there is none.
+func (c *CoordinatorRules) ready() *backend.Fold {
+	i := slices.IndexFunc(c.folds, func(f *backend.Fold) bool { return !f.Late(c.rec.Epoch) })
+	if i < 0 {
+		return nil
+	}
+	return c.folds[i]
 }
 
 // step does the next thing that is due.
@@ -413,15 +430,20 @@ func (c *CoordinatorRules) step() []Effect {
 	return nil
 }
 
-// mayOpen reports whether an epoch is wanted and none waits too long for the sinks.
-func (c *CoordinatorRules) mayOpen() bool { return c.wanted && len(c.waiting) < maxWaiting }
+// mayOpen reports whether an epoch is wanted, none waits too long for the sinks, and no fold must be awaited.
+func (c *CoordinatorRules) mayOpen() bool {
+	return c.wanted && len(c.waiting) < maxWaiting && (!c.overdue || c.ready() != nil)
+}
 
 // owesRecord reports whether an emission is to be recorded without an epoch: the system goes idle.
 func (c *CoordinatorRules) owesRecord() bool { return !c.wanted && c.rec.Emitted < c.emitted }
 
-// openAttempt opens the next number under the newest record.
+// openAttempt opens the next number under the newest record; one with which a fold can enter, if one must.
 func (c *CoordinatorRules) openAttempt() []Effect {
 	c.number = max(c.number, c.rec.High) + 1
+	if f := c.ready(); c.overdue && f != nil {
+		c.number = max(c.number, uint64(f.Ref.Epoch))
+	}
 	id := vnode.Attempt{Term: c.rec.Term, Number: c.number, Version: c.rec.Assignment.Version}
 	c.attempt = &attempt{
 		id: id, demanded: c.demand, deadline: c.now + c.limits.Timeout<<c.backoff,

@@ -62,7 +62,7 @@ type Instance[K vnode.Key, E, S, R any] struct {
 	restores  *inbox[vnode.ID]
 	living    []atomic.Bool // by vnode: it has its slice
 	sealedAt  chan struct{} // holds a token after a seal, for the compactor
-	floorAt   chan struct{} // holds a token after the floor rose, for the collector
+	recordAt  chan struct{} // holds a token after a record, for the collector
 	results   *results[R]
 
 	mu        sync.Mutex // guards what follows
@@ -92,7 +92,7 @@ func Start[K vnode.Key, E, S, R any](ctx context.Context, cfg Config[K, E, S, R]
 	in := &Instance[K, E, S, R]{
 		cfg: cfg, self: vnode.Member{Instance: cfg.Instance, Incarnation: id}, ledger: ledger,
 		done: make(chan struct{}), closer: make(chan struct{}), restores: newInbox[vnode.ID](),
-		sealedAt: make(chan struct{}, 1), floorAt: make(chan struct{}, 1), results: newResults[R](),
+		sealedAt: make(chan struct{}, 1), recordAt: make(chan struct{}, 1), results: newResults[R](),
 		sources: map[string]*source[K, E]{}, producers: map[string]*Producer[K, E]{},
 		ends: map[string]func(error){}, opening: map[string]chan struct{}{}, news: make(chan struct{}),
 	}
@@ -123,7 +123,7 @@ func Start[K vnode.Key, E, S, R any](ctx context.Context, cfg Config[K, E, S, R]
 func (in *Instance[K, E, S, R]) coordinatorLimits() CoordinatorLimits {
 	return CoordinatorLimits{
 		Interval: in.cfg.Epoch, Timeout: in.cfg.Timeout, Retain: in.cfg.Retain, Step: max(1, in.cfg.Retain/2),
-		Producers: in.cfg.Limits.Producers, Sources: in.cfg.Limits.Sources,
+		Producers: in.cfg.Limits.Producers, Sources: in.cfg.Limits.Sources, Folds: in.folds(),
 	}
 }
 
@@ -334,15 +334,14 @@ func (in *Instance[K, E, S, R]) publish(rec *backend.Record, sealed bool) {
 	if sealed {
 		in.sealed(rec)
 	}
-	if rec.Floor.K > old.rec.Floor.K || !old.ours {
-		poke(in.floorAt)
-	}
+	poke(in.recordAt)
 	in.fenceOld(k.view)
 	if !old.ours && k.ours {
 		in.cfg.Timeline.Note(in.began, StepTakeOver, "record %d begins term %d", rec.Seq, rec.Term)
 	}
 	if !old.ours {
 		in.restores.poke()
+		poke(in.sealedAt) // a fold may be overdue since before the start
 	}
 	in.tellNews()
 }

@@ -186,13 +186,16 @@ const (
 // ahead of the newest, so that writing it may take as long.
 func (in *Instance[K, E, S, R]) compact(vnodes vnode.Set, ahead uint64) (*backend.Fold, error) {
 	rec := in.newest.Load().rec
-	plan, ok := backend.PlanCompaction(rec, vnodes, backend.CompactionPolicy{})
+	plan, ok := backend.PlanCompaction(rec, vnodes, in.folds())
 	if !ok {
 		return nil, nil
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, err
+	}
+	if backend.Overdue(rec, in.folds()) {
+		ahead = 1 // no epoch is opened meanwhile
 	}
 	fold, err := backend.Compact(in.ctx, in.cfg.Store, rec, plan, func() backend.FoldName {
 		return backend.FoldName{Epoch: vnode.Epoch(in.newest.Load().rec.High + ahead), ID: id, Writer: in.self}
@@ -209,15 +212,16 @@ func (in *Instance[K, E, S, R]) awaitFold(f *backend.Fold) {
 	_ = in.await(in.ctx, func() bool { return f.Late(in.newest.Load().rec.Epoch) })
 }
 
-// collectLoop deletes what no record reaches, whenever the floor rises. A collection that fails is tried again: until
-// its floor is published none can rise.
+// collectLoop shows every record to the collector, which deletes what none reaches once the floor rises. A pass that
+// fails is made again: until its floor is published none can rise.
 func (in *Instance[K, E, S, R]) collectLoop() {
 	c, retry := backend.NewCollector(in.ledger, backend.CollectorConfig{}), newBackoff()
+	told := uint64(0)
 	for {
 		select {
 		case <-in.ctx.Done():
 			return
-		case <-in.floorAt:
+		case <-in.recordAt:
 		}
 		rec := in.newest.Load().rec
 		report, err := c.Run(in.ctx, rec)
@@ -230,16 +234,30 @@ func (in *Instance[K, E, S, R]) collectLoop() {
 			if retry.wait(in.ctx) != nil {
 				return
 			}
-			poke(in.floorAt)
+			poke(in.recordAt)
 		default:
 			in.problems.fine(doCollect)
 			retry.tries = 0
-			in.tell(published{rec.Floor.K})
+			if rec.Floor.K > told {
+				told = rec.Floor.K
+				in.tell(published{told})
+			}
 			if report.Left > 0 {
-				poke(in.floorAt)
+				poke(in.recordAt)
 			}
 		}
 	}
 }
 
 const doCollect = "collect"
+
+// folds is the policy of compaction.
+func (in *Instance[K, E, S, R]) folds() backend.CompactionPolicy { return backend.CompactionPolicy{} }
+
+// heldByFold says that no epoch is opened before a fold is there; empty if none must be awaited.
+func (in *Instance[K, E, S, R]) heldByFold(k *known) string {
+	if !backend.Overdue(k.rec, in.folds()) {
+		return ""
+	}
+	return "compaction: the next epoch waits for a fold"
+}

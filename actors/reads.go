@@ -185,7 +185,7 @@ func (in *Instance[K, E, S, R]) because(err error) error {
 
 // ScanAt calls yield with the state of every key at a retained or pinned epoch, until it returns false.
 func (in *Instance[K, E, S, R]) ScanAt(ctx context.Context, e vnode.Epoch, yield func(K, S) bool) error {
-	rec, err := in.recordAt(ctx, e)
+	rec, err := in.keptRecord(ctx, e)
 	if err != nil {
 		return fmt.Errorf("scan: %w", in.because(err))
 	}
@@ -205,8 +205,8 @@ func (in *Instance[K, E, S, R]) ScanAt(ctx context.Context, e vnode.Epoch, yield
 	return nil
 }
 
-// recordAt finds a record that says that e is sealed, and is retained or pinned, by this instance or another writer.
-func (in *Instance[K, E, S, R]) recordAt(ctx context.Context, e vnode.Epoch) (*backend.Record, error) {
+// keptRecord finds a record that says that e is sealed, and is retained or pinned, by this instance or another writer.
+func (in *Instance[K, E, S, R]) keptRecord(ctx context.Context, e vnode.Epoch) (*backend.Record, error) {
 	newest, err := in.ledger.Newest(ctx, in.newest.Load().rec)
 	if err != nil {
 		return nil, err

@@ -68,7 +68,7 @@ func newWorld(seed uint64, m mutation, trace func(string)) *world {
 	w.dials = w.draw()
 	w.limits = actors.CoordinatorLimits{
 		Interval: 4 * time.Millisecond, Timeout: 40 * time.Millisecond, Retain: 4 + w.r.IntN(12), Step: 1 + w.r.IntN(6),
-		Producers: maxProducers, Sources: len(w.origins),
+		Producers: maxProducers, Sources: len(w.origins), Folds: backend.CompactionPolicy{MaxChain: 1 << 20, Slack: 1 << 50},
 	}
 	w.store = newSimStore(w.capacity)
 	w.oracle = newOracle(w)

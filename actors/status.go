@@ -169,6 +169,7 @@ func (in *Instance[K, E, S, R]) intake(st *Status) {
 		}
 	}
 	held(in.heldBySink())
+	held(in.heldByFold(in.newest.Load()))
 	for _, s := range in.allSources() {
 		sealed := s.sealed.Load() // before what was read
 		st.Sources = append(st.Sources, SourceStatus{

@@ -16,7 +16,7 @@ import (
 // CollectorConfig bounds a [Collector]. The zero value works.
 type CollectorConfig struct {
 	Deletes int // objects deleted in one pass; default 256
-	Sweep   int // passes from one listing of the store to the next; default 64
+	Sweep   int // raises of the floor from one listing of the store to the next; default 64
 }
 
 func (c CollectorConfig) withDefaults() CollectorConfig {
@@ -29,41 +29,50 @@ func (c CollectorConfig) withDefaults() CollectorConfig {
 const (
 	maxFailures = 8  // failed deletes that end a pass
 	maxDoomed   = 64 // passes' worth of deletes that are remembered; what is beyond waits for a listing
-	maxFound    = 4  // passes' worth of deletes that a pass looks for, by reading records or by listing
+	maxFound    = 4  // passes' worth of deletes that one listing looks for
 )
 
 // Collector deletes what nothing reaches any more (I9): records below the floor, and segments that no record from the
 // floor on and no pin names. Any number of collectors may work on a store, one goroutine on each.
 //
-// A segment is in the records of one unbroken run: only a seal names new ones, of epochs above the one before. So what
-// the record at the floor does not name, of an epoch up to its own, no later record ever names, and a pin made later
-// keeps a record from the floor on. What may go may go at any later time.
+// A segment is named by the records of one unbroken run: only a seal names new ones, of epochs above the one before. So
+// whatever the record at the floor does not name, of an epoch up to its own, no later record ever names, and a pin made
+// later keeps a record from the floor on. What may go may go at any later time.
 //
-// A collector reads the records that the floor has passed since its last pass. At its start, and every so often, it
-// lists the store for what it was not told of: what crashes and lost puts left behind. How many records are retained
-// costs it nothing.
+// A collector that is shown every record reads nothing: it sees which segments a record no longer names. For what it
+// was not shown, and every so often for what crashes and lost puts left behind, it reads the record at the floor and lists
+// what is older. How many records are retained costs it nothing.
 type Collector struct {
 	ledger *Ledger
 	config CollectorConfig
 
-	floor  *keptRecord         // at the floor, in the last pass; nil before the first
-	pins   map[Pin]*keptRecord // as the last pass saw them
-	named  map[string]int64    // segments that let go records named, with sizes in bytes: to be judged
-	doomed map[string]int64    // what may go, with sizes
-	after  string              // the last pass ended with this key
-	passes int                 // until the store is listed
+	last  *keptRecord         // shown
+	from  uint64              // the records from this one on were shown
+	sizes map[uint64]int64    // of the records shown, from the floor on, in bytes
+	gone  map[string]departed // segments that a record from the floor on may name, and the last one shown does not
+	floor uint64              // in the last pass
+	pins  map[Pin]*keptRecord // likewise
+
+	doomed map[string]int64 // what may go, with sizes in bytes
+	after  string           // the last pass ended with this key
+	raises int              // until the store is listed
 }
 
 // keptRecord is what a collector remembers of a record.
 type keptRecord struct {
 	seq      uint64
 	epoch    vnode.Epoch
-	size     int64
 	segments map[string]int64 // those in this store, with sizes
 }
 
+// departed says which record was the first not to name a segment any more.
+type departed struct {
+	seq  uint64
+	size int64
+}
+
 func keptOf(r *Record) *keptRecord {
-	k := &keptRecord{seq: r.Seq, epoch: r.Epoch, size: r.size, segments: make(map[string]int64, len(r.Segments))}
+	k := &keptRecord{seq: r.Seq, epoch: r.Epoch, segments: make(map[string]int64, len(r.Segments))}
 	for i := range r.Segments {
 		if s := &r.Segments[i]; s.Prefix == "" {
 			k.segments[s.Key()] = s.Size
@@ -89,7 +98,7 @@ func (r *Report) Add(next Report) {
 func NewCollector(ledger *Ledger, config CollectorConfig) *Collector {
 	return &Collector{
 		ledger: ledger, config: config.withDefaults(),
-		pins: map[Pin]*keptRecord{}, named: map[string]int64{}, doomed: map[string]int64{},
+		sizes: map[uint64]int64{}, gone: map[string]departed{}, pins: map[Pin]*keptRecord{}, doomed: map[string]int64{},
 	}
 }
 
@@ -97,49 +106,25 @@ func NewCollector(ledger *Ledger, config CollectorConfig) *Collector {
 // what is below goes, up to a number of objects. If another collector is further, nothing is done. An error, several
 // joined, leaves its work to the next pass.
 func (c *Collector) Run(ctx context.Context, newest *Record) (Report, error) {
-	if newest.Floor.K == 0 {
+	if c.last != nil && newest.Seq < c.last.seq {
 		return Report{}, nil
 	}
 	if err := c.ledger.publish(ctx, newest.Floor); err != nil {
 		return Report{}, err
 	}
-	err := c.learn(ctx, newest)
+	pins, err := c.readPins(ctx, newest)
 	if errors.Is(err, ErrCollected) {
 		return Report{}, nil
 	}
 	if err != nil {
 		return Report{}, fmt.Errorf("collect below record %d: %w", newest.Floor.Seq, err)
 	}
-	c.judge()
+	c.see(newest)
+	c.hold(pins, newest.Floor.Seq)
+	c.raise(newest.Floor.Seq)
 	sweepErr := c.sweep(ctx)
 	report, err := c.delete(ctx)
 	return report, errors.Join(sweepErr, err)
-}
-
-// learn finds out what newest keeps, and what the floor and dropped pins have let go since the last pass. It changes
-// nothing unless it finds out everything.
-func (c *Collector) learn(ctx context.Context, newest *Record) error {
-	if c.floor != nil && newest.Floor.Seq < c.floor.seq {
-		return ErrCollected
-	}
-	pins, err := c.readPins(ctx, newest)
-	if err != nil {
-		return err
-	}
-	floor, released, err := c.readFloor(ctx, newest.Floor.Seq)
-	if err != nil {
-		return err
-	}
-	for p, r := range c.pins {
-		if pins[p] == nil && p.Seq < floor.seq {
-			released = append(released, r)
-		}
-	}
-	c.floor, c.pins = floor, pins
-	for _, r := range released {
-		c.release(r)
-	}
-	return nil
 }
 
 // readPins returns the records that the pins of newest keep. Each is read once.
@@ -158,44 +143,61 @@ func (c *Collector) readPins(ctx context.Context, newest *Record) (map[Pin]*kept
 	return pins, nil
 }
 
-// readFloor returns the record at the floor, and those that the floor has passed since the last pass. Where that is not
-// known, or far away, or another collector has been, the store is listed instead.
-func (c *Collector) readFloor(ctx context.Context, seq uint64) (floor *keptRecord, passed []*keptRecord, err error) {
-	if c.floor != nil && c.floor.seq == seq {
-		return c.floor, nil, nil
+// see takes note of the segments that a newer record does not name any more.
+func (c *Collector) see(newest *Record) {
+	old := c.last
+	if old != nil && old.seq == newest.Seq {
+		return
 	}
-	// The ledger looks at the floors after it has read: what it returns was not written by a sleeper.
-	r, err := c.ledger.Read(ctx, seq)
-	if err != nil {
-		return nil, nil, err
+	c.last, c.sizes[newest.Seq] = keptOf(newest), newest.size
+	if old == nil || old.seq+1 < newest.Seq {
+		c.from = newest.Seq
 	}
-	floor = keptOf(r)
-	if c.floor == nil || seq-c.floor.seq > uint64(maxFound*c.config.Deletes) {
-		c.passes = 0
-		return floor, nil, nil
+	if old == nil {
+		return
 	}
-	for r.Seq > c.floor.seq {
-		r, err = c.ledger.before(ctx, r)
-		if errors.Is(err, ErrCollected) {
-			c.passes = 0
-			break
+	for key, size := range old.segments {
+		if _, named := c.last.segments[key]; !named {
+			c.gone[key] = departed{newest.Seq, size}
 		}
-		if err != nil {
-			return nil, nil, err
-		}
-		passed = append(passed, keptOf(r))
 	}
-	return floor, passed, nil
 }
 
-// release lets a record go, unless another pin keeps it, and leaves its segments to be judged.
-func (c *Collector) release(r *keptRecord) {
-	if !c.pinned(r.seq) {
-		c.doom(recordKey(r.seq), r.size)
+// hold takes the pins in force. What a dropped one alone kept is looked for in the store.
+func (c *Collector) hold(pins map[Pin]*keptRecord, floor uint64) {
+	for p := range c.pins {
+		if pins[p] == nil && p.Seq < floor {
+			c.raises = 0
+		}
 	}
-	maps.Copy(c.named, r.segments)
+	c.pins = pins
 }
 
+// raise dooms what the floor has passed since the last pass. What was not shown is looked for in the store.
+func (c *Collector) raise(floor uint64) {
+	if floor == c.floor {
+		return
+	}
+	c.raises = max(0, c.raises-1)
+	if c.floor < c.from {
+		c.raises = 0
+	}
+	for seq, size := range c.sizes {
+		if seq < floor && !c.pinned(seq) {
+			c.doom(recordKey(seq), size)
+		}
+	}
+	maps.DeleteFunc(c.sizes, func(seq uint64, _ int64) bool { return seq < floor })
+	for key, d := range c.gone {
+		if d.seq <= floor && !c.reached(key) {
+			c.doom(key, d.size)
+		}
+	}
+	maps.DeleteFunc(c.gone, func(_ string, d departed) bool { return d.seq <= floor })
+	c.floor = floor
+}
+
+// pinned reports whether a pin keeps a record.
 func (c *Collector) pinned(seq uint64) bool {
 	for p := range c.pins {
 		if p.Seq == seq {
@@ -205,74 +207,76 @@ func (c *Collector) pinned(seq uint64) bool {
 	return false
 }
 
-// judge dooms the segments that were named and that nothing reaches.
-func (c *Collector) judge() {
-	for key, size := range c.named {
-		if !c.reached(key) {
-			c.doom(key, size)
+// reached reports whether a pin names a segment.
+func (c *Collector) reached(key string) bool {
+	for _, r := range c.pins {
+		if _, named := r.segments[key]; named {
+			return true
 		}
 	}
-	clear(c.named)
-}
-
-// reached reports whether the record at the floor or a pin names a segment.
-func (c *Collector) reached(key string) bool {
-	_, named := c.floor.segments[key]
-	for _, r := range c.pins {
-		_, pinned := r.segments[key]
-		named = named || pinned
-	}
-	return named
+	return false
 }
 
 // doom says that an object may go. While deletes fail for long it forgets some, and lists the store for them later.
 func (c *Collector) doom(key string, size int64) {
 	if len(c.doomed) >= maxDoomed*c.config.Deletes {
-		c.passes = 0
+		c.raises = 0
 		return
 	}
 	c.doomed[key] = size
 }
 
-// sweep lists the store, if it is time, for what may go and was never named, or whose deletion a crash cut short. It
-// stops when it has found enough for a few passes, and begins again in the next.
+// sweep lists the store, if it is time, for what may go and was not shown, was never named, or whose deletion a crash cut
+// short. It stops when it has found enough for a few passes, and begins again in the next.
 func (c *Collector) sweep(ctx context.Context) error {
-	if c.passes > 0 {
-		c.passes--
+	if c.raises > 0 || c.floor == 0 {
 		return nil
 	}
-	room, full := maxFound*c.config.Deletes, false
+	// The ledger looks at the floors after it has read: what it returns was not written by a sleeper.
+	r, err := c.ledger.Read(ctx, c.floor)
+	if errors.Is(err, ErrCollected) { // another collector is further
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("collect below record %d: %w", c.floor, err)
+	}
+	full, err := c.list(ctx, keptOf(r))
+	if err == nil && !full {
+		c.raises = c.config.Sweep
+	}
+	return err
+}
+
+// list dooms what is older than the record at the floor and not reached. It stops when it is full.
+func (c *Collector) list(ctx context.Context, floor *keptRecord) (full bool, err error) {
 	take := func(key string, size int64) bool {
-		full = len(c.doomed) >= room
+		full = len(c.doomed) >= maxFound*c.config.Deletes
 		if !full {
 			c.doomed[key] = size
 		}
 		return !full
 	}
-	err := c.ledger.objects.List(ctx, recordPrefix, func(key string, size int64) bool {
+	err = c.ledger.objects.List(ctx, recordPrefix, func(key string, size int64) bool {
 		seq, ok := recordSeq(key)
 		if !ok || c.pinned(seq) {
 			return true
 		}
-		return seq < c.floor.seq && take(key, size)
+		return seq < floor.seq && take(key, size)
 	})
 	if err != nil {
-		return fmt.Errorf("list old records: %w", err)
+		return full, fmt.Errorf("list old records: %w", err)
 	}
 	err = c.ledger.objects.List(ctx, segmentPrefix, func(key string, size int64) bool {
 		epoch, ok := segmentEpoch(key)
-		if !ok || c.reached(key) {
+		if _, named := floor.segments[key]; !ok || named || c.reached(key) {
 			return true
 		}
-		return epoch <= c.floor.epoch && take(key, size)
+		return epoch <= floor.epoch && take(key, size)
 	})
 	if err != nil {
-		return fmt.Errorf("list segments: %w", err)
+		return full, fmt.Errorf("list segments: %w", err)
 	}
-	if !full {
-		c.passes = c.config.Sweep
-	}
-	return nil
+	return full, nil
 }
 
 // segmentEpoch returns the epoch in a segment's key; false for a key that is none.

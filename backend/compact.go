@@ -13,19 +13,20 @@ import (
 )
 
 // Compaction keeps chains short and the store small, beside the vnodes, which only ever write what changed. It folds
-// when one of three bounds is passed, and then enough that the work is paid for by what was written since the last:
+// when one of two bounds is passed, and then enough that the work is paid for by what was written since the last:
 //
-//   - the deltas outweigh half of the bases, in bytes or in entries: everything is folded. So all slices take at most
-//     one and a half times the bases, and since at most half of the bases' entries can be replaced or deleted, twice
-//     the live state, if its values are of one size;
-//   - what is dead in the segments (partials, slices folded elsewhere) outweighs what is live: everything is folded;
+//   - what is not live outweighs half of what is: everything is folded. How much is live is estimated from below, as if
+//     every entry of a delta stood for one in the bases, and all values were of one size. It waits until there is more
+//     than [CompactionPolicy.Slack] to win;
 //   - the deltas are as many as a chain may have: from the oldest on that weighs less than all newer ones together.
 //
-// The first two wait until there is more than [CompactionPolicy.Slack] to win.
+// A fold takes time, in which epochs go on. Where that would take them past a harder bound, no epoch is opened before the
+// fold is there to enter with it (see [Overdue]): so what a record names is at most twice the live state, or wastes about
+// the slack, and no chain is longer than four thirds of [CompactionPolicy.MaxChain] (I8).
 
 // CompactionPolicy bounds what compaction lets grow.
 type CompactionPolicy struct {
-	MaxChain int   // segments in a chain; default 12, at least 3
+	MaxChain int   // segments in a chain that is to be folded; default 12, at least 3
 	Slack    int64 // bytes that may be wasted without a fold; default 256 KiB
 }
 
@@ -49,8 +50,8 @@ type FoldPlan struct {
 // weight is a segment as far as it matters to a set of vnodes.
 type weight struct {
 	place               int
-	base                bool
-	live, dead, entries int64
+	base, newest        bool
+	live, dead, entries int64 // dead: of no use to any vnode any more, nor to the newest epoch's emission
 }
 
 // weigh weighs the segments of the record that any of these vnodes needs.
@@ -63,10 +64,11 @@ func weigh(rec *Record, vnodes vnode.Set) []weight {
 			continue
 		}
 		share := func(n int64) int64 { return n * ours / needed }
-		all = append(all, weight{
-			place: i, base: s.From == 0,
-			live: share(s.Live), dead: share(s.Size - s.Live), entries: share(s.Entries),
-		})
+		w := weight{place: i, base: s.From == 0, newest: s.Through == rec.Epoch, live: share(s.Live), entries: share(s.Entries)}
+		if !w.newest {
+			w.dead = share(s.Size - s.Live)
+		}
+		all = append(all, w)
 	}
 	return all
 }
@@ -91,41 +93,70 @@ func total(all []weight) weight {
 	return t
 }
 
-// PlanCompaction says whether anything of these vnodes is to be folded, and what. Planned and applied behind every
-// seal it keeps every chain of these vnodes within the policy. Fewer vnodes make smaller folds: the chains of
-// disjoint sets have nothing to do with each other.
-func PlanCompaction(rec *Record, vnodes vnode.Set, policy CompactionPolicy) (FoldPlan, bool) {
-	policy = policy.withDefaults()
-	all := weigh(rec, vnodes)
-	var bases, changes []weight
+// burden is what the chains of some vnodes weigh together.
+type burden struct {
+	all, bases, changes []weight
+	live                int64 // at least that much of it is
+	waste               int64 // the rest
+	chain               int   // at most that long
+}
+
+func burdenOf(all []weight) burden {
+	x := burden{all: all}
 	for _, w := range all {
 		if w.base {
-			bases = append(bases, w)
+			x.bases = append(x.bases, w)
 		} else {
-			changes = append(changes, w)
+			x.changes = append(x.changes, w)
 		}
 	}
-	b, d := total(bases), total(changes)
-	live, dead := b.live+d.live, b.dead+d.dead
-	outweighed := 2*d.live > b.live || 2*d.entries > b.entries
-	full := len(changes)+1 >= policy.MaxChain || len(bases) >= policy.MaxChain
+	b, d := total(x.bases), total(x.changes)
+	if b.entries > 0 {
+		replaced := float64(b.live) * float64(d.entries) / float64(b.entries)
+		x.live = max(0, b.live+d.live-int64(replaced))
+	}
+	x.waste = b.live + b.dead + d.live + d.dead - x.live
+	x.chain = max(len(x.changes)+1, len(x.bases))
+	return x
+}
+
+// outweighed reports whether everything is to be folded for what that wins.
+func (x *burden) outweighed(p CompactionPolicy) bool { return 2*x.waste > x.live && x.waste > p.Slack }
+
+// PlanCompaction says whether anything of these vnodes is to be folded, and what. Fewer vnodes make smaller folds: the
+// chains of disjoint sets have nothing to do with each other.
+func PlanCompaction(rec *Record, vnodes vnode.Set, policy CompactionPolicy) (FoldPlan, bool) {
+	policy = policy.withDefaults()
+	x := burdenOf(weigh(rec, vnodes))
+	full := x.chain >= policy.MaxChain
 	switch {
-	case outweighed && d.live+d.dead+replaced(b, d) > policy.Slack, dead > live+policy.Slack:
-		return planOf(rec, vnodes, all), true
-	case full && (live <= policy.Slack || len(bases) >= policy.MaxChain):
-		return planOf(rec, vnodes, all), true
+	case x.outweighed(policy):
+		return planOf(rec, vnodes, x.all), true
+	case full && (x.live+x.waste <= policy.Slack || len(x.bases) >= policy.MaxChain):
+		return planOf(rec, vnodes, x.all), true
 	case full:
-		return planOf(rec, vnodes, lightTail(changes)), true
+		return planOf(rec, vnodes, lightTail(x.changes)), true
 	}
 	return FoldPlan{}, false
 }
 
-// replaced is how many bytes of the bases the entries of the deltas may have made dead.
-func replaced(bases, changes weight) int64 {
-	if bases.entries == 0 {
-		return 0
+// Overdue reports whether the fold that [PlanCompaction] plans for all vnodes must enter with the next epoch: one more
+// delta like the last could take what is stored past twice what is live, or a chain past its bound.
+func Overdue(rec *Record, policy CompactionPolicy) bool {
+	policy = policy.withDefaults()
+	var every vnode.Set
+	for v := range rec.Tips {
+		every.Add(vnode.ID(v))
 	}
-	return int64(float64(bases.live) * min(1, float64(changes.entries)/float64(bases.entries)))
+	x := burdenOf(weigh(rec, every))
+	var last int64
+	for _, w := range x.all {
+		if w.newest {
+			last += w.live
+		}
+	}
+	return x.chain >= policy.MaxChain+policy.MaxChain/3 ||
+		x.outweighed(policy) && x.waste+last > x.live
 }
 
 // lightTail returns the newest segments, from the oldest on that weighs less than all newer ones together; half of

@@ -36,7 +36,7 @@ type Ledger struct {
 	mu     sync.Mutex // guards what follows; not held while the store is asked
 	top    Floor      // the highest floor seen published; it only rises
 	won    head       // of the newest record created here
-	hinted uint64     // the sequence last put as the hint
+	hinted uint64     // the sequence last tried as the hint
 }
 
 // OpenLedger opens the ledger of a store and returns its newest record, the genesis record if the store is empty.

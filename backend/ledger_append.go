@@ -85,7 +85,7 @@ func (l *Ledger) judge(ctx context.Context, rec, stands *Record, createErr error
 	case stands != rec:
 		return Lost, stands, nil
 	}
-	l.remember(ctx, rec)
+	l.remember(rec)
 	return Won, rec, nil
 }
 
@@ -96,37 +96,34 @@ func inDoubt(rec *Record, createErr, err error) error {
 	return fmt.Errorf("append record %d: %w", rec.Seq, errors.Join(createErr, err))
 }
 
-// remember notes the newest record created here and hints at every few of them. That a hint fails is of no consequence.
-func (l *Ledger) remember(ctx context.Context, rec *Record) {
+// remember notes the newest record created here.
+func (l *Ledger) remember(rec *Record) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if rec.Seq > l.won.seq {
 		l.won = head{seq: rec.Seq, k: rec.Floor.K}
 	}
-	won, hinted := l.won, l.hinted
-	l.mu.Unlock()
-	if won.seq >= hinted+hintEvery {
-		_ = l.putHint(ctx, won)
-	}
 }
 
-func (l *Ledger) putHint(ctx context.Context, h head) error {
-	if err := l.objects.Put(ctx, headKey, h.encode()); err != nil {
-		return fmt.Errorf("put the hint: %w", err)
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.hinted = max(l.hinted, h.seq)
-	return nil
-}
+// Hint hints at the newest record created here, for the next search, if the last hint is some records old. Whoever
+// appends calls it when nobody waits. The error is for the log: without the hint nothing is lost but a few gets.
+func (l *Ledger) Hint(ctx context.Context) error { return l.hintAt(ctx, hintEvery) }
 
-// Close hints at the newest record created here, for the next search. The error is for the log: without the hint nothing
-// is lost but a few gets.
-func (l *Ledger) Close(ctx context.Context) error {
+// Close hints at the newest record created here, if there is one that no hint told of.
+func (l *Ledger) Close(ctx context.Context) error { return l.hintAt(ctx, 1) }
+
+// hintAt puts the hint if it would be that many records newer than the last one.
+func (l *Ledger) hintAt(ctx context.Context, newer uint64) error {
 	l.mu.Lock()
-	won, hinted := l.won, l.hinted
-	l.mu.Unlock()
-	if won.seq == hinted {
+	won, last := l.won, l.hinted
+	if won.seq < last+newer {
+		l.mu.Unlock()
 		return nil
 	}
-	return l.putHint(ctx, won)
+	l.hinted = won.seq // whoever comes meanwhile need not put the same
+	l.mu.Unlock()
+	if err := l.objects.Put(ctx, headKey, won.encode()); err != nil {
+		return fmt.Errorf("put the hint: %w", err)
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package backend_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -40,6 +41,43 @@ func TestLostEndOfTheLedgerIsTold(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The look for the end costs the same however much is retained, and finds what lies behind a gap of any size up to it.
+func TestLookForTheEndIsBounded(t *testing.T) {
+	store := newMemObjects()
+	l, rec := openLedger(t, store)
+	rec = grow(t, l, rec, 5)
+	var newest *backend.Record
+	for range 3 {
+		newest, rec = rec, grow(t, l, rec, 990)
+		yields := 0
+		counted := l.Fork(countingLists{store, &yields})
+		if err := counted.CheckEnd(t.Context(), rec); err != nil {
+			t.Errorf("record %d, the newest: %v", rec.Seq, err)
+		}
+		if yields > 2000 {
+			t.Errorf("record %d, the newest: %d names listed, want at most 2,000", rec.Seq, yields)
+		}
+	}
+	deleteRecords(store, newest.Seq+1, rec.Seq-1)
+	var missing *backend.MissingError
+	if err := l.CheckEnd(t.Context(), newest); !errors.As(err, &missing) || missing.Object != recordKey(newest.Seq+1) {
+		t.Errorf("record %d is the newest before a gap that ends at %d: got %v, want a MissingError", newest.Seq, rec.Seq, err)
+	}
+}
+
+// countingLists counts the names that lists yield.
+type countingLists struct {
+	*memObjects
+	yields *int
+}
+
+func (c countingLists) List(ctx context.Context, prefix string, yield func(string, int64) bool) error {
+	return c.memObjects.List(ctx, prefix, func(key string, size int64) bool {
+		*c.yields++
+		return yield(key, size)
+	})
 }
 
 // Records that came meanwhile are no fault.

@@ -17,7 +17,7 @@ const (
 )
 
 // hintEvery is the number of records from one hint to the next. A search from a lost or old hint costs a few gets more.
-const hintEvery = 16
+const hintEvery = 64
 
 func recordKey(seq uint64) string { return fmt.Sprintf("%s%020d", ledgerPrefix, seq) }
 
