@@ -166,7 +166,8 @@ func (in *Instance[K, E, S, R]) spawnActors(newest *backend.Record) {
 	}, fatal))
 	in.spawnVnodes()
 	in.checkpointer = root.Spawn(actor.PropsFromProducer(func() actor.Actor {
-		return &checkpointer{store: in.cfg.Store, identity: in.cfg.Identity, self: in.self, in: in, vnodes: in.vnodes,
+		return &checkpointer{
+			store: in.cfg.Store, identity: in.cfg.Identity, self: in.self, in: in, vnodes: in.vnodes,
 			watch: in.watch, packers: freeList[backend.Packer]{most: 1},
 		}
 	}, fatal))

@@ -131,6 +131,9 @@ func (p *process) remind() {
 	}
 	if w.chance(.02) {
 		p.carry(p.coord.Demand())
+		if w.chance(.1) {
+			p.carry(p.coord.Conclude())
+		}
 	}
 }
 

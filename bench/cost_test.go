@@ -50,7 +50,7 @@ func benchCost(b *testing.B, vnodes int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	epochs := scale(256, 2048)
+	epochs := scale(128, 2048)
 	for b.Loop() {
 		before, first := in.Status().Requests, in.Status().Epoch
 		for e := range epochs {
