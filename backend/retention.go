@@ -42,8 +42,7 @@ func PlanFloor(newest *Record, retain, step int, waiting uint64) (uint64, bool) 
 func (l *Ledger) NextFloor(ctx context.Context, newest *Record, r Retention) (uint64, bool, error) {
 	r = r.withDefaults()
 	waiting := newest.Seq + 1
-	to, worth := PlanFloor(newest, r.Records, r.Step, waiting)
-	if !worth {
+	if _, worth := PlanFloor(newest, r.Records, r.Step, waiting); !worth {
 		return 0, false, nil
 	}
 	for rec, err := range l.History(ctx, newest) {
@@ -51,12 +50,12 @@ func (l *Ledger) NextFloor(ctx context.Context, newest *Record, r Retention) (ui
 		case err != nil:
 			return 0, false, fmt.Errorf("look for epochs that wait for their emission: %w", err)
 		case rec.Epoch <= newest.Emitted:
-			to, worth = PlanFloor(newest, r.Records, r.Step, waiting)
+			to, worth := PlanFloor(newest, r.Records, r.Step, waiting)
 			return to, worth, nil
 		}
 		waiting = rec.Seq
 	}
-	to, worth = PlanFloor(newest, r.Records, r.Step, waiting)
+	to, worth := PlanFloor(newest, r.Records, r.Step, waiting)
 	return to, worth, nil
 }
 

@@ -33,9 +33,9 @@ func TestTokenIsSentAndNotSeen(t *testing.T) {
 		t.Errorf("the server got %s, want comp=x&%s", query, token)
 	}
 	h.Close()
-	_, err = azure.Send(token, r)
+	again, err := azure.Send(token, r)
 	if err == nil {
-		t.Fatal("send to nobody: got no error")
+		t.Fatal("send to nobody: got no error", again.Body.Close())
 	}
 	for _, text := range []string{answer.Request.URL.String(), err.Error(), fmt.Sprintf("%#v", err)} {
 		if strings.Contains(text, "hidden") {
