@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"sync"
 	"time"
 
 	"gocloud.dev/blob"
@@ -52,8 +51,9 @@ type Instance[K Key, E, S, R any] struct {
 	in     *actors.Instance[K, E, S, R]
 	ledger *backend.Ledger
 	store  *backend.Store
-	once   sync.Once // frees the store
-	freed  error
+	freed  chan struct{} // closed when the store is
+	// freeErr is what freeing it returned, once freed is closed.
+	freeErr error
 }
 
 // hintTime is how long a closing instance tries to leave a hint of the newest record.
@@ -110,7 +110,7 @@ func start[K Key, E, S, R any](ctx context.Context, cfg Config, app App[K, E, S,
 	if err != nil {
 		return nil, err
 	}
-	return &Instance[K, E, S, R]{in: in, ledger: ledger, store: store}, nil
+	return &Instance[K, E, S, R]{in: in, ledger: ledger, store: store, freed: make(chan struct{})}, nil
 }
 
 // Attach reads a source under a name, from the position that is sealed for that name. The returned channel is closed
@@ -202,24 +202,24 @@ func (i *Instance[K, E, S, R]) Err() error { return i.in.Err() }
 // first, what is not sealed is left to be replayed, and the error says so; the instance ends all the same. It may be
 // called twice.
 func (i *Instance[K, E, S, R]) Close(ctx context.Context) error {
-	return errors.Join(i.in.Close(ctx), i.release())
+	err := i.in.Close(ctx)
+	select {
+	case <-i.in.Done():
+		<-i.freed
+		return errors.Join(err, i.freeErr)
+	default: // another Close is at it
+		return err
+	}
 }
 
-// watch frees the store of an instance that ends by itself.
+// watch frees the store once the instance has ended, by itself too.
 func (i *Instance[K, E, S, R]) watch() {
 	go func() {
 		<-i.in.Done()
-		_ = i.release()
-	}()
-}
-
-// release frees the store once the instance has ended.
-func (i *Instance[K, E, S, R]) release() error {
-	i.once.Do(func() {
 		hint, cancel := context.WithTimeout(context.Background(), hintTime)
 		defer cancel()
 		_ = i.ledger.Close(hint) // only a hint is lost
-		i.freed = i.store.Close()
-	})
-	return i.freed
+		i.freeErr = i.store.Close()
+		close(i.freed)
+	}()
 }
