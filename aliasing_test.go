@@ -1,8 +1,11 @@
 package sheaf_test
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -100,6 +103,79 @@ func TestStateWithAMapIsSafeWhileItIsCaptured(t *testing.T) {
 	}
 	if err := scan.Err(); err != nil || bought != n {
 		t.Errorf("got %d, %v, want %d", bought, err, n)
+	}
+	if err := in.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// visit is an event that refers to memory of its own.
+type visit struct {
+	Who   string
+	Pages []int
+	Note  *int
+}
+
+// visits is a source whose reader decodes into what it is given, as decoders do: it appends to slices that it finds there,
+// and leaves alone what its input does not mention.
+type visits struct{ n int }
+
+func (s visits) Open(_ context.Context, offset uint64) (sheaf.Reader[visit], error) {
+	return &visitReader{s.n, int(offset)}, nil
+}
+
+type visitReader struct{ n, at int }
+
+func (r *visitReader) Read(_ context.Context, into []visit) (int, error) {
+	n := 0
+	for ; n < len(into) && r.at < r.n; n++ {
+		e := &into[n]
+		e.Who, e.Pages = fmt.Sprint(r.at%16), append(e.Pages[:0], r.at, r.at)
+		if r.at < 1000 {
+			e.Note = new(int)
+		}
+		r.at++
+	}
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+func (r *visitReader) Close() error { return nil }
+
+// An event that was read stays as it was read: a reader is not given it again to write into.
+func TestReaderIsGivenNoEventOfBefore(t *testing.T) {
+	app := sheaf.App[string, visit, int, int]{
+		Name:  "visits",
+		KeyOf: func(e visit) string { return e.Who },
+		Update: func(turn *sheaf.Turn, n *int, e visit) error {
+			at := int(turn.Position()) - 1
+			if !slices.Equal(e.Pages, []int{at, at}) {
+				return fmt.Errorf("visit %d: got the pages %v, want %d twice", at, e.Pages, at)
+			}
+			if (e.Note != nil) != (at < 1000) {
+				return fmt.Errorf("visit %d has the note of another", at)
+			}
+			*n++
+			return nil
+		},
+	}
+	var first atomic.Pointer[sheaf.Rejected[visit]]
+	app.DeadLetter = func(r sheaf.Rejected[visit]) { first.CompareAndSwap(nil, &r) }
+	cfg := sheaf.Config{State: backend.InProcess(), Epoch: 2 * time.Millisecond}
+	cfg.State.VnodeCapacity = 4
+	in, err := sheaf.Open(t.Context(), cfg, app)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, err := in.Attach(t.Context(), "visits", visits{100_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-done
+	if r := first.Load(); r != nil {
+		t.Error(r.Err)
 	}
 	if err := in.Close(t.Context()); err != nil {
 		t.Fatal(err)

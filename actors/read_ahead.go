@@ -37,9 +37,11 @@ func newReadAhead[E any](ctx context.Context, from Source[E], at uint64) (*readA
 	return r, func() { r.read(ctx, from, at) }
 }
 
-// giveBack gives the space of the chunk in hand back.
+// giveBack gives the space of the chunk in hand back. The events go out of it: vnodes still have them, and a reader that
+// decodes into what it is given would write into what they refer to.
 func (r *readAhead[E]) giveBack() {
 	if r.chunk != nil {
+		clear(r.chunk)
 		r.free <- r.chunk[:readLen]
 		r.chunk = nil
 	}

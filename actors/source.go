@@ -24,8 +24,8 @@ type Source[E any] interface {
 
 // Reader reads a source on. It is used by one goroutine at a time.
 type Reader[E any] interface {
-	// Read puts up to len(into) events into it. It waits for at least one, or returns an error: [io.EOF] if nothing
-	// will ever follow. It returns soon after ctx ends.
+	// Read puts up to len(into) events into it; they are zero before. It waits for at least one, or returns an error:
+	// [io.EOF] if nothing will ever follow. It returns soon after ctx ends.
 	Read(ctx context.Context, into []E) (int, error)
 	Close() error
 }

@@ -56,6 +56,7 @@ type Collector struct {
 	doomed map[string]int64 // what may go, with sizes in bytes
 	after  string           // the last pass ended with this key
 	raises int              // until the store is listed
+	listed string           // up to this key it was, when it held more than a listing looks for
 }
 
 // keptRecord is what a collector remembers of a record.
@@ -167,7 +168,7 @@ func (c *Collector) see(newest *Record) {
 func (c *Collector) hold(pins map[Pin]*keptRecord, floor uint64) {
 	for p := range c.pins {
 		if pins[p] == nil && p.Seq < floor {
-			c.raises = 0
+			c.relist()
 		}
 	}
 	c.pins = pins
@@ -180,7 +181,7 @@ func (c *Collector) raise(floor uint64) {
 	}
 	c.raises = max(0, c.raises-1)
 	if c.floor < c.from {
-		c.raises = 0
+		c.relist()
 	}
 	for seq, size := range c.sizes {
 		if seq < floor && !c.pinned(seq) {
@@ -196,6 +197,9 @@ func (c *Collector) raise(floor uint64) {
 	maps.DeleteFunc(c.gone, func(_ string, d departed) bool { return d.seq <= floor })
 	c.floor = floor
 }
+
+// relist has the whole store listed in this pass.
+func (c *Collector) relist() { c.raises, c.listed = 0, "" }
 
 // pinned reports whether a pin keeps a record.
 func (c *Collector) pinned(seq uint64) bool {
@@ -220,14 +224,14 @@ func (c *Collector) reached(key string) bool {
 // doom says that an object may go. While deletes fail for long it forgets some, and lists the store for them later.
 func (c *Collector) doom(key string, size int64) {
 	if len(c.doomed) >= maxDoomed*c.config.Deletes {
-		c.raises = 0
+		c.relist()
 		return
 	}
 	c.doomed[key] = size
 }
 
 // sweep lists the store, if it is time, for what may go and was not shown, was never named, or whose deletion a crash cut
-// short. It stops when it has found enough for a few passes, and begins again in the next.
+// short. It stops when it has found enough for a few passes, and the next goes on behind that.
 func (c *Collector) sweep(ctx context.Context) error {
 	if c.raises > 0 || c.floor == 0 {
 		return nil
@@ -242,7 +246,7 @@ func (c *Collector) sweep(ctx context.Context) error {
 	}
 	full, err := c.list(ctx, keptOf(r))
 	if err == nil && !full {
-		c.raises = c.config.Sweep
+		c.raises, c.listed = c.config.Sweep, ""
 	}
 	return err
 }
@@ -250,9 +254,12 @@ func (c *Collector) sweep(ctx context.Context) error {
 // list dooms what is older than the record at the floor and not reached. It stops when it is full.
 func (c *Collector) list(ctx context.Context, floor *keptRecord) (full bool, err error) {
 	take := func(key string, size int64) bool {
+		if key <= c.listed {
+			return true
+		}
 		full = len(c.doomed) >= maxFound*c.config.Deletes
 		if !full {
-			c.doomed[key] = size
+			c.doomed[key], c.listed = size, key
 		}
 		return !full
 	}

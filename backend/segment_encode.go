@@ -293,8 +293,12 @@ func (w *frameWriter) compress(raw []byte) {
 	w.open, w.count = nil, 0
 	w.busy.Go(func() {
 		runtime.Gosched()
-		buffers.stored = w.zstd.EncodeAll(raw, buffers.stored[:0])
-		stored.data = bytes.Clone(buffers.stored)
+		if len(raw) > frameTarget {
+			stored.data = w.zstd.EncodeAll(raw, nil) // too large to be kept
+		} else {
+			buffers.stored = w.zstd.EncodeAll(raw, buffers.stored[:0])
+			stored.data = bytes.Clone(buffers.stored)
+		}
 		stored.digest = sha256.Sum256(stored.data)
 		buffers.raw = buffers.raw[:0]
 		w.room <- buffers

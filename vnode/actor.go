@@ -84,7 +84,7 @@ type Query[K Key, S any] struct {
 // PanicError is a panic of the user's code.
 type PanicError struct {
 	Vnode    ID
-	Doing    string // "update", "capture"
+	Doing    string // "update", "capture", "fold"
 	Origin   string // of the event, for an update
 	Position uint64
 	Value    any
@@ -111,13 +111,14 @@ type Actor[K Key, E, S, R any] struct {
 	rules   *Rules       // nil until a life begins
 	slice   *Slice[K, S]
 	held    []*Batch[E]
-	delta   int             // bytes that the next capture may take, by the last one
+	delta   int             // bytes that a capture like the last may take
+	entries int             // of the last capture
 	marks   map[uint64]Mark // of captures that are not sealed: the rules' number to the slice's
 	changed bool
 	turn    Turn
 	doing   string
-	batch   *Batch[E] // being applied
-	index   int       // the event in hand
+	batch   *Batch[E] // in hand: not held, not given back
+	index   int       // of its event that is being applied
 	warmed  uint64    // what warm read, kept so that it reads
 }
 
@@ -156,7 +157,7 @@ func (a *Actor[K, E, S, R]) crash() {
 		return
 	}
 	p := &PanicError{Vnode: a.id, Doing: a.doing, Value: value, Stack: debug.Stack()}
-	if b := a.batch; b != nil {
+	if b := a.batch; b != nil && a.doing == "update" {
 		p.Origin, p.Position = b.Origin, b.Position(a.index)
 		a.poison.note(eventOf(b, a.index))
 	}
@@ -236,6 +237,7 @@ func (a *Actor[K, E, S, R]) deliver(b *Batch[E]) {
 		b.finish()
 		return
 	}
+	a.batch, a.doing = b, "deliver"
 	a.do(a.rules.Deliver(&b.Header), b)
 }
 
@@ -254,8 +256,9 @@ func (a *Actor[K, E, S, R]) do(s Step, b *Batch[E]) {
 	}
 	switch {
 	case s.Hold:
-		a.held = append(a.held, b)
+		a.held, a.batch = append(a.held, b), nil
 	case b != nil:
+		a.batch = nil
 		b.finish()
 	}
 	if s.Sealed != 0 {
@@ -295,7 +298,7 @@ func (a *Actor[K, E, S, R]) apply(b *Batch[E], above uint64) {
 	}
 	a.note(true)
 	first := i
-	a.batch, a.doing, a.turn.origin = b, "update", b.Origin
+	a.doing, a.turn.origin = "update", b.Origin
 	suspect := len(a.poison.panics) > 0
 	for warm := i; i < len(b.Items); i++ {
 		if i == warm {
@@ -317,7 +320,6 @@ func (a *Actor[K, E, S, R]) apply(b *Batch[E], above uint64) {
 		}
 	}
 	a.inst.Took(a.id, len(b.Items)-first)
-	a.batch = nil
 }
 
 // warm reads the memory of the keys of events that are about to be applied.
@@ -350,13 +352,17 @@ func (a *Actor[K, E, S, R]) reject(b *Batch[E], i int, err error) {
 func (a *Actor[K, E, S, R]) capture(o *CaptureOrder) {
 	a.doing = "capture"
 	c := Capture{CaptureOrder: *o, Vnode: a.id, Entries: a.slice.Changed()}
-	delta, mark, err := a.slice.Capture(make([]byte, 0, a.delta))
+	room := a.delta
+	if c.Entries < a.entries {
+		room = room / a.entries * c.Entries
+	}
+	delta, mark, err := a.slice.Capture(make([]byte, 0, room))
 	if err != nil {
 		panic(fmt.Errorf("capture: %w", err))
 	}
 	a.marks[o.Mark] = mark
 	delete(a.marks, o.Mark-maxPending)
-	c.Delta, a.delta = delta, len(delta)+len(delta)/8
+	c.Delta, a.delta, a.entries = delta, len(delta)+len(delta)/8, c.Entries
 	if a.app.Fold != nil {
 		c.Partial = a.partial()
 	}
