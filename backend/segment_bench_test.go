@@ -86,7 +86,7 @@ func BenchmarkCompact(b *testing.B) {
 	captures, size := benchCaptures(1)
 	s := newChainStore(b, 256)
 	s.seal(b, captures...)
-	for e := uint64(2); e <= 5; e++ {
+	for e := uint64(2); e <= 8; e++ {
 		changed, _ := benchCaptures(e)
 		for v := range changed {
 			c := &changed[v]
@@ -104,7 +104,7 @@ func BenchmarkCompact(b *testing.B) {
 	if !ok {
 		b.Fatal("nothing to fold")
 	}
-	b.SetBytes(size + size/2)
+	b.SetBytes(size + size*7/8)
 	b.ReportAllocs()
 	for b.Loop() {
 		s.compact(b, plan)
