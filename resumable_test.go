@@ -2,6 +2,7 @@ package sheaf_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -152,4 +153,27 @@ func TestContextEndsFlushOfAResumable(t *testing.T) {
 		wantError(t, "flush", r.Flush(ctx), context.DeadlineExceeded)
 		wantError(t, "finish", r.Finish(ctx), context.DeadlineExceeded)
 	})
+}
+
+// Whoever waits for a resumable producer hears of the instance's end, however the end and the producer's own goroutine
+// get in each other's way.
+func TestResumableHearsOfTheEnd(t *testing.T) {
+	for range 200 {
+		bubble(t, func(t *testing.T, s *store) {
+			in := s.open(small(), tallies())
+			r, err := in.Resumable(t.Context(), "r")
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.faults.Crash()
+			finished := make(chan error, 1)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			go func() { finished <- r.Finish(ctx) }()
+			go abort(in)
+			if err := <-finished; !errors.Is(err, sheaf.ErrClosed) {
+				t.Fatalf("finish: got %v, want ErrClosed", err)
+			}
+		})
+	}
 }

@@ -144,7 +144,9 @@ func (in *Instance[K, E, S, R]) release(s *source[K, E]) {
 	ours := in.sources[s.name] == s
 	if ours {
 		delete(in.sources, s.name)
-		delete(in.ends, s.name)
+		if in.ctx.Err() == nil { // else the instance is about to tell all of them why it ends
+			delete(in.ends, s.name)
+		}
 	}
 	in.mu.Unlock()
 	if ours {
