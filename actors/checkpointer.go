@@ -119,7 +119,9 @@ func (c *checkpointer) pack(bg, put context.Context, a vnode.Attempt, all map[vn
 	if err != nil {
 		return
 	}
-	if !again { // else a store that was given up on may still be reading the packer's bytes
+	// A request that was given up on may still be reading the packer's bytes. One that the store repeated by itself cannot
+	// win any more: its name is taken by the whole of them.
+	if !again {
 		c.packers.put(packer)
 	}
 	c.watch.written(a, segment.Ref.Size)

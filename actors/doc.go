@@ -37,7 +37,7 @@
 //	restoreLoop   Instance      the queue of vnodes without a slice   the instance's context
 //	compactLoop   Instance      the one fold under way                the instance's context
 //	collectLoop   Instance      the Collector                         the instance's context
-//	runner, 64    runners       the turn of one vnode at a time       Instance.Abort, once the vnodes have stopped
+//	runner, ≤ 64  runners       the turn of one vnode at a time       Instance.Abort, once the vnodes have stopped
 //	source.run    Attach        SourceRules, one buffer per vnode     its end is sealed, or the instance's context
 //	openProducer  Producer      one question to the coordinator       the answer, or the instance's context
 //	readAhead     source.run    the user's Reader                     its last chunk, or source.run cancels it
@@ -48,13 +48,15 @@
 //	stop          an actor      nothing: it calls Instance.Abort      Abort returns
 //
 // Timers, which only send a message or take the producer's lock: the coordinator's (stopped with it) and one of each
-// plain producer, which sends half-full batches (stopped by Close, by a newer generation and by Abort).
+// plain producer, which sends half-full batches (stopped by Close, by a newer generation and by Abort). And that of the
+// runners, which wakes one more of them (stopped with them).
 //
 // A plain producer and a resumable one have no goroutine of their own: their state is under their mutex, and is touched
 // by whoever calls Send and Flush and, for a moment, by the vnode that replies.
 //
 // # Bounds (I8)
 //
-// Events in flight are bounded per source and producer, unsealed events per producer, names per store, sealed epochs
-// that wait for the sinks by four. Whoever reaches a bound waits, or is refused by name; Status says which bound it is.
+// Events that are read ahead are bounded per source by their number; those in flight, by bytes, per source and
+// producer; unsealed ones per producer, names per store, sealed epochs that wait for the sinks by four. Whoever reaches a
+// bound waits, or is refused by name; Status says which bound it is.
 package actors

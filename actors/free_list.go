@@ -6,7 +6,7 @@ import "sync"
 type freeList[T any] struct {
 	most int // that are kept
 
-	mu   sync.Mutex // guards items
+	mu   sync.Mutex // guards kept
 	kept []*T
 }
 

@@ -28,26 +28,12 @@ func fileURL(dir string) string {
 	return (&url.URL{Scheme: "file", Path: slashed}).String()
 }
 
-func openStore(t *testing.T, c backend.Config) *backend.Store {
-	t.Helper()
-	s, err := c.Open(t.Context())
-	if err != nil {
-		t.Fatalf("open %v: %v", c, err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Errorf("close %v: %v", c, err)
-		}
-	})
-	return s
-}
-
 func TestStoresConform(t *testing.T) {
 	for name := range configs(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			backendtest.Conformance(t, func(t *testing.T) backend.Objects {
-				return openStore(t, configs(t)[name]).Objects()
+				return backendtest.Open(t, configs(t)[name]).Objects()
 			})
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/backend/backendtest"
 )
 
 // TestFullDisk fills a file system of 1 MiB: what does not fit is refused whole, what is there stays, and after room
@@ -22,7 +23,7 @@ func TestFullDisk(t *testing.T) {
 			t.Errorf("unmount: %v", err)
 		}
 	})
-	objects := openStore(t, backend.Local(dir)).Objects()
+	objects := backendtest.Open(t, backend.Local(dir)).Objects()
 	if err := objects.Put(t.Context(), "head", []byte("old")); err != nil {
 		t.Fatal(err)
 	}

@@ -28,8 +28,7 @@ func (o Outcome) String() string { return [...]string{"unknown", "won", "lost", 
 // Append tries once to create rec, made with [Record.Next] from a record that the ledger returned or created. It
 // returns the record that stands: rec itself if Won, the winner if Lost. The error says why an outcome is Unknown, and
 // is nil for the others; unless it is [ErrUnknown], nothing was written by this call, and if it is [ErrInvalid] nothing
-// ever will be. It takes one create and, as a
-// rule, one get.
+// ever will be. It takes one create and, as a rule, one get.
 func (l *Ledger) Append(ctx context.Context, rec *Record) (Outcome, *Record, error) {
 	data, sum, err := l.codec.encode(rec)
 	if err != nil {

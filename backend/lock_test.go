@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/backend/backendtest"
 )
 
 // TestStoreInUseIsRefused holds the table of who may be there together, within one process and so among several.
@@ -29,7 +30,7 @@ func TestStoreInUseIsRefused(t *testing.T) {
 			}
 			return backend.ObjectStore(fileURL(dir), who)
 		}
-		first := openStore(t, config(c.first))
+		first := backendtest.Open(t, config(c.first))
 		second, err := config(c.second).Open(t.Context())
 		var locked *backend.LockedError
 		if errors.As(err, &locked) != c.refused {
@@ -44,7 +45,7 @@ func TestStoreInUseIsRefused(t *testing.T) {
 		if err := first.Close(); err != nil {
 			t.Fatal(err)
 		}
-		openStore(t, config(c.second)) // it is free again
+		backendtest.Open(t, config(c.second)) // it is free again
 	}
 }
 
@@ -63,7 +64,7 @@ func TestKilledProcessFreesItsStore(t *testing.T) {
 			t.Errorf("open while the child holds it: got %v, want LockedError with %q", err, pid)
 		}
 		child.kill(t)
-		s := openStore(t, config(dir))
+		s := backendtest.Open(t, config(dir))
 		wantNoTemp(t, dir)
 		if err := s.Close(); err != nil {
 			t.Error(err)
@@ -77,7 +78,7 @@ func holdChild(t *testing.T, dir, instance string) {
 	if instance != "" {
 		c = backend.ObjectStore(fileURL(dir), instance)
 	}
-	s := openStore(t, c)
+	s := backendtest.Open(t, c)
 	w, err := s.Bucket().NewWriter(t.Context(), "unfinished", uploadOptions())
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"gocloud.dev/gcerrors"
 
 	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/backend/backendtest"
 )
 
 // TestLocalIsShorthand: a local store and an object store at file:// open what the other wrote.
@@ -20,14 +21,14 @@ func TestLocalIsShorthand(t *testing.T) {
 	local, shared := backend.Local(dir), backend.ObjectStore(fileURL(dir), "local")
 	for i, c := range []struct{ writes, reads backend.Config }{{local, shared}, {shared, local}} {
 		key := string(rune('a' + i))
-		w := openStore(t, c.writes)
+		w := backendtest.Open(t, c.writes)
 		if err := w.Objects().Create(t.Context(), key, []byte("x")); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.Close(); err != nil {
 			t.Fatal(err)
 		}
-		r := openStore(t, c.reads)
+		r := backendtest.Open(t, c.reads)
 		if _, err := r.Objects().Get(t.Context(), key, backend.Range{}); err != nil {
 			t.Errorf("written through %v, read through %v: %v", c.writes, c.reads, err)
 		}
@@ -42,7 +43,7 @@ func TestLocalIsShorthand(t *testing.T) {
 
 func TestEveryOpeningInMemoryIsEmpty(t *testing.T) {
 	for _, c := range []backend.Config{backend.InProcess(), backend.ObjectStore("mem://", "a")} {
-		first, second := openStore(t, c), openStore(t, c)
+		first, second := backendtest.Open(t, c), backendtest.Open(t, c)
 		if err := first.Objects().Create(t.Context(), "k", nil); err != nil {
 			t.Fatal(err)
 		}
@@ -54,7 +55,7 @@ func TestEveryOpeningInMemoryIsEmpty(t *testing.T) {
 func TestCallersBucketIsApart(t *testing.T) {
 	for name, c := range configs(t) {
 		t.Run(name, func(t *testing.T) {
-			s := openStore(t, c)
+			s := backendtest.Open(t, c)
 			if err := s.Bucket().WriteAll(t.Context(), "mine", []byte("x"), nil); err != nil {
 				t.Fatal(err)
 			}
@@ -80,7 +81,7 @@ func TestCallersBucketIsApart(t *testing.T) {
 // TestBucketIsSharedBesideOpenStores: OpenBucket takes no lock, and sees what a store's bucket wrote.
 func TestBucketIsSharedBesideOpenStores(t *testing.T) {
 	c := backend.Local(t.TempDir())
-	s := openStore(t, c)
+	s := backendtest.Open(t, c)
 	b, err := c.OpenBucket(t.Context())
 	if err != nil {
 		t.Fatalf("open bucket beside the store: %v", err)
@@ -131,7 +132,7 @@ func TestURLBucketIsTheDirectory(t *testing.T) {
 // TestReaderTakesNothing: it reads beside the owner, takes no lock, and leaves the directory as it was.
 func TestReaderTakesNothing(t *testing.T) {
 	c := backend.Local(t.TempDir())
-	owner := openStore(t, c)
+	owner := backendtest.Open(t, c)
 	if err := owner.Objects().Create(t.Context(), "ledger/1", []byte("x")); err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 
 func TestPretendedStoreIsAStore(t *testing.T) {
 	backendtest.Conformance(t, func(t *testing.T) backend.Objects {
-		return backend.Pretend(openStore(t, backend.InProcess()).Objects())
+		return backend.Pretend(backendtest.Open(t, backend.InProcess()).Objects())
 	})
 }
 

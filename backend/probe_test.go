@@ -26,7 +26,7 @@ func (h heedless) Create(ctx context.Context, key string, data []byte) error {
 // TestProbeRefusesAStoreWithoutCreateIfAbsent (I1).
 func TestProbeRefusesAStoreWithoutCreateIfAbsent(t *testing.T) {
 	for _, lies := range []bool{false, true} {
-		store := openStore(t, backend.InProcess()).Objects()
+		store := backendtest.Open(t, backend.InProcess()).Objects()
 		var want *backend.PreconditionError
 		if err := backend.Probe(t.Context(), heedless{store, lies}); !errors.As(err, &want) {
 			t.Errorf("probe of a store that overwrites (says it does not: %t): got %v, want PreconditionError", lies, err)
@@ -38,7 +38,7 @@ func TestProbeRefusesAStoreWithoutCreateIfAbsent(t *testing.T) {
 // TestProbeIsFourRequestsAndLeavesNothing, also when the answer to the first create is lost.
 func TestProbeIsFourRequestsAndLeavesNothing(t *testing.T) {
 	for _, lost := range []bool{false, true} {
-		store := openStore(t, backend.InProcess()).Objects()
+		store := backendtest.Open(t, backend.InProcess()).Objects()
 		f := backendtest.NewFaults(store, 1)
 		if lost {
 			f.Add(backendtest.Rule{Op: backendtest.Create, Times: 1, After: true, Err: backend.ErrExists})
@@ -55,7 +55,7 @@ func TestProbeIsFourRequestsAndLeavesNothing(t *testing.T) {
 
 func TestProbePassesOnWhatFails(t *testing.T) {
 	for _, op := range []backendtest.Op{backendtest.Create, backendtest.Get, backendtest.Delete} {
-		f := backendtest.NewFaults(openStore(t, backend.InProcess()).Objects(), 1)
+		f := backendtest.NewFaults(backendtest.Open(t, backend.InProcess()).Objects(), 1)
 		f.Add(backendtest.Rule{Op: op, Err: backend.ErrFull})
 		if err := backend.Probe(t.Context(), f); !errors.Is(err, backend.ErrFull) {
 			t.Errorf("probe of a store whose %s fails: got %v, want ErrFull", op, err)

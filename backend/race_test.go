@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/backend/backendtest"
 )
 
 // Some tests need other processes: they start this test program again, with childEnv set to what it shall do.
@@ -133,7 +134,7 @@ func scanned(answer string, won, read *int) bool {
 
 // raceChild runs a round for each line that it reads: its number and the size of the object.
 func raceChild(t *testing.T, dir, instance string) {
-	s := openStore(t, backend.ObjectStore(fileURL(dir), instance))
+	s := backendtest.Open(t, backend.ObjectStore(fileURL(dir), instance))
 	fmt.Println("child: open")
 	for {
 		var round, size int

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/backend/backendtest"
 )
 
 // script answers requests as its function says, from an object at one key and pages of a list.
@@ -294,7 +295,7 @@ func (l *liar) ListPage(context.Context, string, []byte) ([]backend.Listed, []by
 func TestOneCreatorWinsHoweverManyAnswersAreLost(t *testing.T) {
 	for round := range uint64(200) {
 		synctest.Test(t, func(t *testing.T) {
-			store := openStore(t, backend.InProcess()).Objects()
+			store := backendtest.Open(t, backend.InProcess()).Objects()
 			told := make([]error, 8)
 			var all sync.WaitGroup
 			for i := range told {

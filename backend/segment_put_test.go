@@ -17,7 +17,7 @@ func smallSegment() backend.Segment {
 
 // TestSegmentStandsAfterAnAnswerWasLost: its name being taken is no failure, if it is taken by the segment itself.
 func TestSegmentStandsAfterAnAnswerWasLost(t *testing.T) {
-	f := backendtest.NewFaults(openStore(t, backend.InProcess()).Objects(), 1)
+	f := backendtest.NewFaults(backendtest.Open(t, backend.InProcess()).Objects(), 1)
 	f.Add(backendtest.Rule{Op: backendtest.Create, Times: 1, After: true})
 	if err := smallSegment().Put(t.Context(), f); !errors.Is(err, backend.ErrUnknown) {
 		t.Errorf("put whose answer is lost: got %v, want ErrUnknown", err)
@@ -29,7 +29,7 @@ func TestSegmentStandsAfterAnAnswerWasLost(t *testing.T) {
 
 // I10: what stands in a segment's place and is not the segment is named.
 func TestSegmentIsNotTakenForAnother(t *testing.T) {
-	store := openStore(t, backend.InProcess()).Objects()
+	store := backendtest.Open(t, backend.InProcess()).Objects()
 	s := smallSegment()
 	if err := store.Create(t.Context(), s.Ref.Key(), []byte("something else")); err != nil {
 		t.Fatal(err)

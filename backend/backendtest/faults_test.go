@@ -16,21 +16,7 @@ import (
 
 func newFaults(t *testing.T, seed uint64) *backendtest.Faults {
 	t.Helper()
-	return backendtest.NewFaults(openStore(t), seed)
-}
-
-func openStore(t *testing.T) backend.Objects {
-	t.Helper()
-	store, err := backend.InProcess().Open(t.Context())
-	if err != nil {
-		t.Fatalf("open: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := store.Close(); err != nil {
-			t.Errorf("close: %v", err)
-		}
-	})
-	return store.Objects()
+	return backendtest.NewFaults(backendtest.Open(t, backend.InProcess()).Objects(), seed)
 }
 
 func TestFaultsWithoutRulesIsAStore(t *testing.T) {
@@ -227,7 +213,7 @@ func TestDelays(t *testing.T) {
 
 func TestCrashesAtARequest(t *testing.T) {
 	for _, after := range []bool{false, true} {
-		s := openStore(t)
+		s := backendtest.Open(t, backend.InProcess()).Objects()
 		f := backendtest.NewFaults(s, 1)
 		f.Add(backendtest.Rule{Skip: 2, Times: 1, Crash: true, After: after})
 		for i, want := range []error{nil, nil, backendtest.ErrCrashed, backendtest.ErrCrashed} {

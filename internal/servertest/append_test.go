@@ -49,7 +49,7 @@ type race struct {
 	Won     []won
 	Lost    int // appends
 	Unknown int // appends, which were repeated
-	Faults  int // answers that were lost
+	Faults  int // creates whose answer was lost, and gets that failed
 }
 
 func (r *race) add(other race) {
@@ -131,7 +131,7 @@ func wantOneChain(t *testing.T, config backend.Config, task appendTask, races []
 	t.Helper()
 	var sum race
 	for i, r := range races {
-		t.Logf("process %d: %d won, %d lost, %d unknown, %d answers lost", i, len(r.Won), r.Lost, r.Unknown, r.Faults)
+		t.Logf("process %d: %d won, %d lost, %d unknown, %d faults", i, len(r.Won), r.Lost, r.Unknown, r.Faults)
 		sum.add(r)
 	}
 	claims := map[uint64]won{}
@@ -142,9 +142,9 @@ func wantOneChain(t *testing.T, config backend.Config, task appendTask, races []
 		claims[w.Seq] = w
 	}
 	if sum.Lost == 0 || (sum.Faults == 0) != (task.Rate == 0) {
-		t.Errorf("got %d appends that lost and %d lost answers: it was not the race it should be", sum.Lost, sum.Faults)
+		t.Errorf("got %d appends that lost and %d faults: it was not the race it should be", sum.Lost, sum.Faults)
 	}
-	ledger, newest, err := backend.OpenLedger(t.Context(), openStore(t, config).Objects(), identity())
+	ledger, newest, err := backend.OpenLedger(t.Context(), backendtest.Open(t, config).Objects(), identity())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func TestAppender(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &task); err != nil {
 		t.Fatal(err)
 	}
-	objects := openStore(t, backend.ObjectStore(task.URL, fmt.Sprintf("node-%d", task.Process))).Objects()
+	objects := backendtest.Open(t, backend.ObjectStore(task.URL, fmt.Sprintf("node-%d", task.Process))).Objects()
 	if _, err := io.ReadAll(os.Stdin); err != nil {
 		t.Fatal(err)
 	}
@@ -259,18 +259,4 @@ func (a *appender) newest(ctx context.Context, from *backend.Record) (*backend.R
 			return newest, err
 		}
 	}
-}
-
-func openStore(t *testing.T, c backend.Config) *backend.Store {
-	t.Helper()
-	s, err := c.Open(t.Context())
-	if err != nil {
-		t.Fatalf("open %v: %v", c, err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Errorf("close %v: %v", c, err)
-		}
-	})
-	return s
 }

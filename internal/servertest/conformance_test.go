@@ -20,7 +20,7 @@ func TestOneAppenderWinsEachRecordOnServers(t *testing.T) {
 func TestServersConform(t *testing.T) {
 	servertest.Run(t, func(t *testing.T, server servertest.Server) {
 		backendtest.Conformance(t, func(t *testing.T) backend.Objects {
-			return openStore(t, server.Config(t)).Objects()
+			return backendtest.Open(t, server.Config(t)).Objects()
 		})
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/backend/backendtest"
 	"github.com/sheaf-go/sheaf/internal/servertest"
 )
 
@@ -50,10 +51,10 @@ func explicit(t *testing.T, config backend.Config) backend.Config {
 func TestServersAreReachedByOptionsAndByEnvironment(t *testing.T) {
 	servertest.Run(t, func(t *testing.T, server servertest.Server) {
 		config := server.Config(t)
-		if err := openStore(t, config).Objects().Create(t.Context(), "k", []byte("v")); err != nil {
+		if err := backendtest.Open(t, config).Objects().Create(t.Context(), "k", []byte("v")); err != nil {
 			t.Fatal(err)
 		}
-		got, err := openStore(t, explicit(t, config)).Objects().Get(t.Context(), "k", backend.Range{})
+		got, err := backendtest.Open(t, explicit(t, config)).Objects().Get(t.Context(), "k", backend.Range{})
 		if err != nil || string(got) != "v" {
 			t.Errorf("get what was created by the environment's account: got %q, %v, want v", got, err)
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/backend/backendtest"
 )
 
 // fault is what befalls one request: a failure, or a connection that is cut before or after it was done.
@@ -45,15 +46,7 @@ func open(t *testing.T, d dialect) (*server, *backend.Store) {
 	t.Helper()
 	alone(t)
 	s, base := newServer(t, d)
-	store, err := d.config(base).Open(t.Context())
-	if err != nil {
-		t.Fatalf("open: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := store.Close(); err != nil {
-			t.Errorf("close: %v", err)
-		}
-	})
+	store := backendtest.Open(t, d.config(base))
 	s.will()
 	return s, store
 }
