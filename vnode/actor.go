@@ -284,9 +284,6 @@ func (a *Actor[K, E, S, R]) release() {
 	}
 }
 
-// warmLen is how many keys are read ahead of their updates.
-const warmLen = 256
-
 // apply applies the events of b at positions above a position.
 func (a *Actor[K, E, S, R]) apply(b *Batch[E], above uint64) {
 	i := 0
@@ -302,7 +299,7 @@ func (a *Actor[K, E, S, R]) apply(b *Batch[E], above uint64) {
 	suspect := len(a.poison.panics) > 0
 	for warm := i; i < len(b.Items); i++ {
 		if i == warm {
-			warm = min(i+warmLen, len(b.Items))
+			warm = min(i+WarmLen, len(b.Items))
 			a.warm(b.Items[i:warm])
 		}
 		a.index = i
@@ -324,11 +321,11 @@ func (a *Actor[K, E, S, R]) apply(b *Batch[E], above uint64) {
 
 // warm reads the memory of the keys of events that are about to be applied.
 func (a *Actor[K, E, S, R]) warm(items []Item[E]) {
-	sum := uint64(0)
+	var hashes [WarmLen]uint64
 	for i := range items {
-		sum += a.slice.Warm(items[i].Slot.Hash())
+		hashes[i] = items[i].Slot.Hash()
 	}
-	a.warmed = sum
+	a.warmed = a.slice.Warm(hashes[:len(items)])
 }
 
 // remove takes back the insertion of a key whose event was rejected, or deletes a key that the event deleted.

@@ -89,12 +89,12 @@ var warmed uint64
 
 // apply does what a vnode does with a batch.
 func apply(s *vnode.Slice[int64, int64], ops vnode.KeyOps[int64], batch []event, update func(*int64, event) error) {
-	var hashes [256]uint64
+	var hashes [vnode.WarmLen]uint64
 	for part := range slices.Chunk(batch, len(hashes)) {
 		for i, e := range part {
 			hashes[i] = ops.Hash(e.key())
-			warmed += s.Warm(hashes[i])
 		}
+		warmed += s.Warm(hashes[:len(part)])
 		for i, e := range part {
 			state, existed := s.Upsert(hashes[i], e.key())
 			if err := update(state, e); err != nil && !existed {
