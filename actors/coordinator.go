@@ -49,6 +49,7 @@ type (
 		newest  *backend.Record
 		waiting []Waiting
 		self    vnode.Member
+		cluster Cluster
 		limits  CoordinatorLimits
 	}
 	tick    struct{}
@@ -72,7 +73,7 @@ func (c *coordinator) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case begin:
 		var effects []Effect
-		c.rules, effects = NewCoordinatorRules(m.self, m.limits, m.newest, m.waiting, c.now())
+		c.rules, effects = NewCoordinatorRules(m.self, m.cluster, m.limits, m.newest, m.waiting, c.now())
 		c.carry(ctx, effects)
 	case tick:
 		c.at = 0

@@ -41,12 +41,18 @@ type CoordinatorLimits struct {
 // pure state machine: a call in, effects out. At any time at most one record of its is being created, and until the
 // outcome of that is known it tells nobody anything (I1).
 type CoordinatorRules struct {
-	self   vnode.Member
-	limits CoordinatorLimits
-	rec    *backend.Record // newest known
-	put    *backend.Record // being created
-	sealed bool            // put seals the open attempt
-	reigns bool            // a record names this coordinator
+	self    vnode.Member
+	cluster Cluster
+	limits  CoordinatorLimits
+	rec     *backend.Record // newest known
+	put     *backend.Record // being created
+	sealed  bool            // put seals the open attempt
+	reigns  bool            // a record names this coordinator
+
+	claims   map[string]Claimed // newest of each member that was heard of, by instance
+	conflict error              // why the claims make no assignment
+	settled  uint64             // version of the assignment on which the claims were judged; 0: they are to be
+	fresh    map[string]bool    // sources that this reign put into the assignment
 
 	attempt *attempt
 	number  uint64 // highest ever opened
@@ -101,19 +107,6 @@ type Captured struct {
 	Notes   []CaptureNote
 }
 
-// Request asks the coordinator for a change of the record: exactly one of Source, Producer, Detach, Pin and
-// Unpin is set.
-type Request struct {
-	Source   string // attach it
-	Producer string // open a new generation of it
-	Detach   string // a source that was attached and never read: it leaves the assignment
-	Pin      string // keep the newest sealed epoch under this name
-	Unpin    string // drop the pin of this name
-	Retire   string // a producer's name that may go if the bound is reached; it is idle
-	Ticket   uint64 // returned with the answer
-	written  bool
-}
-
 // Effect is one thing for the shell to do.
 type Effect struct {
 	Append  *backend.Record // create it, then call Outcome
@@ -125,19 +118,13 @@ type Effect struct {
 	Stop    error // this incarnation is over
 }
 
-// Answer answers a request.
-type Answer struct {
-	Ticket     uint64
-	Generation uint64      // a producer's
-	Epoch      vnode.Epoch // newest sealed
-	Err        error
-}
-
 // NewCoordinatorRules starts the reign of self: the first effect creates the record that begins it. Waiting are the
 // epochs that newest says are sealed and not emitted, ascending.
-func NewCoordinatorRules(self vnode.Member, limits CoordinatorLimits, newest *backend.Record, waiting []Waiting, now time.Duration) (*CoordinatorRules, []Effect) {
+func NewCoordinatorRules(self vnode.Member, cluster Cluster, limits CoordinatorLimits, newest *backend.Record, waiting []Waiting, now time.Duration) (*CoordinatorRules, []Effect) {
 	c := &CoordinatorRules{
-		self: self, limits: limits, rec: newest, number: newest.High,
+		self: self, cluster: cluster, limits: limits, rec: newest, number: newest.High,
+		claims:  map[string]Claimed{self.Instance: {From: self, Claim: cluster.Claim}},
+		fresh:   map[string]bool{},
 		emitted: newest.Emitted, waiting: waiting, now: now, due: now,
 	}
 	c.weigh()
@@ -147,16 +134,17 @@ func NewCoordinatorRules(self vnode.Member, limits CoordinatorLimits, newest *ba
 // weigh finds out whether the newest record leaves room for an epoch without a fold (I8).
 func (c *CoordinatorRules) weigh() { c.overdue = backend.Overdue(c.rec, c.limits.Folds) }
 
-// reign creates the record that begins a term: this incarnation owns everything, no source is attached.
+// reign creates the record that begins a term. It names the members that are known, with what they own.
 func (c *CoordinatorRules) reign() []Effect {
 	n := c.next()
 	n.Term++
 	n.Coordinator = c.self
-	n.Assignment = vnode.Assignment{
-		Version: c.rec.Assignment.Version + 1,
-		Members: []vnode.Member{c.self},
-		Owners:  make([]int, c.rec.Identity.Capacity),
+	a, err := c.assign()
+	if err != nil {
+		a = c.partly()
 	}
+	a.Version = c.rec.Assignment.Version + 1
+	n.Assignment, c.conflict = a, err
 	return c.create(n)
 }
 
@@ -222,6 +210,9 @@ func (c *CoordinatorRules) won() []Effect {
 	out = append(out, c.answer()...)
 	if old.Assignment.Version != c.rec.Assignment.Version {
 		c.endAttempt()
+	}
+	if !slices.Equal(old.Assignment.Members, c.rec.Assignment.Members) {
+		c.backoff = 0 // what the attempts before waited for may be there now
 	}
 	return append(out, c.step()...)
 }
@@ -414,6 +405,9 @@ func (c *CoordinatorRules) step() []Effect {
 			return seal // before requests: they must not keep epochs from being sealed
 		}
 	}
+	if admission := c.admit(); admission != nil {
+		return admission
+	}
 	if slices.ContainsFunc(c.requests, func(r Request) bool { return !r.written }) {
 		return c.change()
 	}
@@ -430,9 +424,10 @@ func (c *CoordinatorRules) step() []Effect {
 	return nil
 }
 
-// mayOpen reports whether an epoch is wanted, none waits too long for the sinks, and no fold must be awaited.
+// mayOpen reports whether an epoch is wanted, nobody is lacking who must take part, none waits too long for the sinks,
+// and no fold must be awaited.
 func (c *CoordinatorRules) mayOpen() bool {
-	return c.wanted && len(c.waiting) < maxWaiting && (!c.overdue || c.ready() != nil)
+	return c.wanted && c.Lacks() == nil && len(c.waiting) < maxWaiting && (!c.overdue || c.ready() != nil)
 }
 
 // owesRecord reports whether an emission is to be recorded without an epoch: the system goes idle.
@@ -532,90 +527,4 @@ func (c *CoordinatorRules) sealCuts(n *backend.Record) {
 			return c.attempt.cuts[s.Source].Ended
 		})
 	}
-}
-
-// change creates one record that carries every request that can be granted.
-func (c *CoordinatorRules) change() []Effect {
-	n := c.next()
-	var granted []Request
-	var refused []Effect
-	for _, r := range c.requests {
-		if err := c.write(n, r); err != nil {
-			refused = append(refused, Effect{Answer: &Answer{Ticket: r.Ticket, Err: err}})
-			continue
-		}
-		r.written = true
-		granted = append(granted, r)
-	}
-	c.requests = granted
-	if len(granted) == 0 {
-		return append(refused, c.step()...)
-	}
-	return append(refused, c.create(n)...)
-}
-
-// write puts a request into a record.
-func (c *CoordinatorRules) write(n *backend.Record, r Request) error {
-	switch {
-	case r.Producer != "":
-		return c.openName(n, r)
-	case r.Pin != "":
-		return backend.WithPin(n, r.Pin, c.rec)
-	case r.Unpin != "":
-		return backend.WithoutPin(n, r.Unpin)
-	case r.Detach != "":
-		n.Assignment.Version = c.rec.Assignment.Version + 1
-		n.Assignment.Sources = slices.DeleteFunc(n.Assignment.Sources, func(s vnode.SourceOwner) bool { return s.Source == r.Detach })
-		return nil
-	}
-	at, attached := slices.BinarySearchFunc(n.Assignment.Sources, r.Source, func(s vnode.SourceOwner, name string) int { return strings.Compare(s.Source, name) })
-	if attached {
-		return fmt.Errorf("attach source %q: %w", r.Source, ErrAttached)
-	}
-	if n.GenerationOf(r.Source) != 0 {
-		return fmt.Errorf("attach source %q: %w", r.Source, ErrKind)
-	}
-	if sourceNames(n, r.Source) > c.limits.Sources {
-		return fmt.Errorf("attach source %q: %w: %d sources", r.Source, ErrNames, c.limits.Sources)
-	}
-	n.Assignment.Sources = slices.Insert(n.Assignment.Sources, at, vnode.SourceOwner{Source: r.Source})
-	n.Assignment.Version = c.rec.Assignment.Version + 1
-	return nil
-}
-
-// sourceNames counts the names of sources that a record remembers, and one more name.
-func sourceNames(n *backend.Record, more string) int {
-	names := map[string]bool{more: true}
-	for _, c := range n.Cuts {
-		names[c.Source] = true
-	}
-	for _, s := range n.Assignment.Sources {
-		names[s.Source] = true
-	}
-	return len(names)
-}
-
-// openName gives a producer's name the next generation; a new name may need an idle one to go.
-func (c *CoordinatorRules) openName(n *backend.Record, r Request) error {
-	at, found := slices.BinarySearchFunc(n.Producers, r.Producer, func(p backend.ProducerName, s string) int { return strings.Compare(p.Name, s) })
-	attached := slices.ContainsFunc(n.Assignment.Sources, func(s vnode.SourceOwner) bool { return s.Source == r.Producer })
-	if _, known := n.CutOf(r.Producer); known || attached {
-		return fmt.Errorf("open producer %q: %w", r.Producer, ErrKind)
-	}
-	n.Generation++
-	if found {
-		n.Producers[at].Generation = n.Generation
-		return nil
-	}
-	if len(n.Producers) >= c.limits.Producers {
-		i := slices.IndexFunc(n.Producers, func(p backend.ProducerName) bool { return p.Name == r.Retire })
-		if r.Retire == "" || i < 0 {
-			n.Generation--
-			return fmt.Errorf("open producer %q: %w: %d producers", r.Producer, ErrNames, c.limits.Producers)
-		}
-		n.Producers = slices.Delete(n.Producers, i, i+1)
-		at, _ = slices.BinarySearchFunc(n.Producers, r.Producer, func(p backend.ProducerName, s string) int { return strings.Compare(p.Name, s) })
-	}
-	n.Producers = slices.Insert(n.Producers, at, backend.ProducerName{Name: r.Producer, Generation: n.Generation})
-	return nil
 }

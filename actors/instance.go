@@ -110,7 +110,10 @@ func Start[K vnode.Key, E, S, R any](ctx context.Context, cfg Config[K, E, S, R]
 	}
 	in.spawnActors(newest)
 	in.goLoops()
-	in.tell(begin{newest: newest, waiting: waiting, self: in.self, limits: in.coordinatorLimits()})
+	in.tell(begin{
+		newest: newest, waiting: waiting, self: in.self, limits: in.coordinatorLimits(),
+		cluster: Cluster{Members: []string{in.self.Instance}, Claim: backend.Claim{Instance: in.self.Instance}},
+	})
 	in.emitLeft(unsent)
 	if err := in.ready(ctx); err != nil {
 		in.Abort(err)

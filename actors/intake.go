@@ -62,7 +62,7 @@ func (in *Instance[K, E, S, R]) runSource(caller context.Context, s *source[K, E
 		tellCaller(caller, result, nil)
 		return
 	}
-	if _, err := in.ask(in.ctx, Request{Source: s.name}); err != nil {
+	if _, err := in.ask(in.ctx, Request{Source: s.name, From: in.self}); err != nil {
 		tellCaller(caller, result, err)
 		return
 	}

@@ -71,7 +71,7 @@ func (p *process) boot(waiting []actors.Waiting) {
 		p.vnodes = append(p.vnodes, &simVnode{p: p, id: vnode.ID(v)})
 	}
 	var effects []actors.Effect
-	p.coord, effects = actors.NewCoordinatorRules(p.self, w.limits, p.rec, waiting, w.now)
+	p.coord, effects = actors.NewCoordinatorRules(p.self, actors.Cluster{Members: []string{p.self.Instance}, Claim: backend.Claim{Instance: p.self.Instance}}, w.limits, p.rec, waiting, w.now)
 	p.carry(effects)
 	w.collect(p, p.rec)
 }
@@ -252,7 +252,7 @@ func (p *process) attach() {
 		if cut, known := p.rec.CutOf(o.name); known && cut.Ended && !w.chance(.1) {
 			continue
 		}
-		p.ask(o.name, actors.Request{Source: o.name}, func(a *actors.Answer) {
+		p.ask(o.name, actors.Request{Source: o.name, From: p.self}, func(a *actors.Answer) {
 			if a.Err != nil {
 				failf("I1/I8 source %q was refused: %v", o.name, a.Err)
 			}

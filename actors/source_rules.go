@@ -23,6 +23,7 @@ type SourceRules struct {
 	pending vnode.Set // vnodes whose barrier is not sent
 	counted vnode.Set // vnodes that counted the barrier
 	version uint64    // nothing is sent before an assignment of this version is known
+	whole   bool      // every vnode of the known assignment has an owner
 	ended   bool
 }
 
@@ -38,7 +39,7 @@ type CutNamed struct {
 func NewSourceRules(name string, view *vnode.View) *SourceRules {
 	n := len(view.Assignment.Owners)
 	s := &SourceRules{
-		name: name, view: view, lag: map[vnode.ID]uint64{},
+		name: name, view: view, whole: view.Assignment.Complete(), lag: map[vnode.ID]uint64{},
 		sent: make([]uint64, n), acked: make([]uint64, n), round: make([]uint64, n),
 	}
 	s.at = view.Cuts[name]
@@ -91,8 +92,8 @@ func (s *SourceRules) covered(v vnode.ID) uint64 {
 	return s.high
 }
 
-// Ready reports whether the known assignment is one that vnodes still take batches of.
-func (s *SourceRules) Ready() bool { return s.view.Assignment.Version >= s.version }
+// Ready reports whether the known assignment is one that vnodes still take batches of, and every vnode has an owner.
+func (s *SourceRules) Ready() bool { return s.view.Assignment.Version >= s.version && s.whole }
 
 // Flush returns the header of the next batch for v: it takes the events of v's buffer up to the header's To. False if
 // there is nothing to say. When a barrier is due it goes first, and a second call returns what lies behind it.
@@ -219,7 +220,7 @@ func (s *SourceRules) Learn(w *vnode.View) {
 		return
 	}
 	old := s.view
-	s.view = w
+	s.view, s.whole = w, w.Assignment.Complete()
 	s.skip(s.Sealed())
 	over := w.Assignment.Version != old.Assignment.Version || w.Term != old.Term
 	if over || uint64(w.Epoch) >= s.attempt.Number {

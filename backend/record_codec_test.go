@@ -45,7 +45,7 @@ func mustEncode(t testing.TB, codec *backend.RecordCodec, r *backend.Record) []b
 // goldenRecord is the record that testdata/record-v1.bin holds: every field is set.
 func goldenRecord() *backend.Record {
 	id := func(b byte) uuid.UUID { return uuid.UUID(bytes.Repeat([]byte{b}, 16)) }
-	a, b := vnode.Member{Instance: "node-0", Incarnation: id(1)}, vnode.Member{Instance: "node-1", Incarnation: id(2)}
+	a, b := vnode.Member{Instance: "node-0", Incarnation: id(1), Address: "10.0.0.1:7070"}, vnode.Member{Instance: "node-1", Incarnation: id(2)}
 	attempt := vnode.Attempt{Term: 3, Number: 41, Version: 5}
 	slice := func(m vnode.Member, n uint64) vnode.SliceID {
 		return vnode.SliceID{Life: vnode.Life{Incarnation: m.Incarnation, N: n}, Attempt: attempt}
@@ -216,7 +216,7 @@ func drawAttempt(t *rapid.T) vnode.Attempt {
 func drawMembers(t *rapid.T) []vnode.Member {
 	var members []vnode.Member
 	for _, name := range drawNames(t, "members") {
-		members = append(members, vnode.Member{Instance: name, Incarnation: drawUUID().Draw(t, "incarnation")})
+		members = append(members, vnode.Member{Instance: name, Incarnation: drawUUID().Draw(t, "incarnation"), Address: rapid.StringMatching(`([a-z0-9.]{1,12}:[0-9]{1,5})?`).Draw(t, "address")})
 	}
 	return members
 }

@@ -84,7 +84,7 @@ func packAssignment(a vnode.Assignment) *recordpb.Assignment {
 func packOwner(o int) uint32 { return uint32(o - vnode.Unowned) }
 
 func packMember(m vnode.Member) *recordpb.Member {
-	return &recordpb.Member{Instance: m.Instance, Incarnation: packUUID(m.Incarnation)}
+	return &recordpb.Member{Instance: m.Instance, Incarnation: packUUID(m.Incarnation), Address: m.Address}
 }
 
 func packAttempt(a vnode.Attempt) *recordpb.Attempt {

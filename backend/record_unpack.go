@@ -87,7 +87,7 @@ func (u *unpacker) assignment(m *recordpb.Assignment) vnode.Assignment {
 func (u *unpacker) owner(o uint32) int { return int(o) + vnode.Unowned }
 
 func (u *unpacker) member(m *recordpb.Member) vnode.Member {
-	return vnode.Member{Instance: m.GetInstance(), Incarnation: u.uuid(m.GetIncarnation())}
+	return vnode.Member{Instance: m.GetInstance(), Incarnation: u.uuid(m.GetIncarnation()), Address: m.GetAddress()}
 }
 
 func (u *unpacker) attempt(m *recordpb.Attempt) vnode.Attempt {

@@ -1,11 +1,16 @@
 package vnode
 
-import "github.com/google/uuid"
+import (
+	"slices"
+
+	"github.com/google/uuid"
+)
 
 // Member is an instance as a record names it: its stable id and the incarnation in force.
 type Member struct {
 	Instance    string
 	Incarnation uuid.UUID
+	Address     string // host:port that the other members dial; empty for an instance that nobody calls
 }
 
 // Unowned marks a vnode without an owner in [Assignment.Owners].
@@ -22,7 +27,7 @@ type Assignment struct {
 // SourceOwner names the member that reads a source. Sources are sorted by name.
 type SourceOwner struct {
 	Source string
-	Owner  int // an index into Assignment.Members
+	Owner  int // an index into Assignment.Members, or Unowned: nobody reads it now, and no epoch is sealed without it
 }
 
 // Owner returns the member that owns v.
@@ -31,6 +36,23 @@ func (a Assignment) Owner(v ID) (Member, bool) {
 		return Member{}, false
 	}
 	return a.Members[a.Owners[v]], true
+}
+
+// Complete reports whether every vnode has an owner.
+func (a Assignment) Complete() bool { return !slices.Contains(a.Owners, Unowned) }
+
+// InForce returns the member of an instance id, under the incarnation in force.
+func (a Assignment) InForce(instance string) (Member, bool) {
+	i := a.Index(instance)
+	if i < 0 {
+		return Member{}, false
+	}
+	return a.Members[i], true
+}
+
+// Index returns the place of an instance id in Members; -1 if it is none of them.
+func (a Assignment) Index(instance string) int {
+	return slices.IndexFunc(a.Members, func(m Member) bool { return m.Instance == instance })
 }
 
 // Clone returns an assignment that shares nothing with a.

@@ -376,6 +376,7 @@ type Member struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
 	Incarnation   []byte                 `protobuf:"bytes,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"` // UUID; absent if all zero
+	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`         // host:port that the other members dial; empty for an instance that nobody calls
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -422,6 +423,13 @@ func (x *Member) GetIncarnation() []byte {
 		return x.Incarnation
 	}
 	return nil
+}
+
+func (x *Member) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
 }
 
 type Assignment struct {
@@ -1082,10 +1090,11 @@ const file_record_proto_rawDesc = "" +
 	"\x06Parent\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x14\n" +
-	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\"F\n" +
+	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\"`\n" +
 	"\x06Member\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12 \n" +
-	"\vincarnation\x18\x02 \x01(\fR\vincarnation\"\xab\x01\n" +
+	"\vincarnation\x18\x02 \x01(\fR\vincarnation\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\"\xab\x01\n" +
 	"\n" +
 	"Assignment\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x122\n" +

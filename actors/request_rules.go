@@ -1,0 +1,151 @@
+package actors
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/vnode"
+)
+
+// Request asks the coordinator for a change of the record: exactly one of Source, Producer, Detach, Pin and
+// Unpin is set.
+type Request struct {
+	Source   string       // attach it
+	Producer string       // open a new generation of it
+	Detach   string       // a source that was attached and never read: it leaves the assignment
+	Pin      string       // keep the newest sealed epoch under this name
+	Unpin    string       // drop the pin of this name
+	Retire   string       // a producer's name that may go if the bound is reached; it is idle
+	From     vnode.Member // who reads Source
+	Ticket   uint64       // returned with the answer
+	written  bool
+}
+
+// Answer answers a request.
+type Answer struct {
+	Ticket     uint64
+	Generation uint64      // a producer's
+	Epoch      vnode.Epoch // newest sealed
+	Err        error
+}
+
+// change creates one record that carries every request that can be granted.
+func (c *CoordinatorRules) change() []Effect {
+	n := c.next()
+	var granted []Request
+	var refused []Effect
+	for _, r := range c.requests {
+		if err := c.write(n, r); err != nil {
+			refused = append(refused, Effect{Answer: &Answer{Ticket: r.Ticket, Err: err}})
+			continue
+		}
+		r.written = true
+		granted = append(granted, r)
+	}
+	c.requests = granted
+	if len(granted) == 0 {
+		return append(refused, c.step()...)
+	}
+	return append(refused, c.create(n)...)
+}
+
+// write puts a request into a record.
+func (c *CoordinatorRules) write(n *backend.Record, r Request) error {
+	switch {
+	case r.Producer != "":
+		return c.openName(n, r)
+	case r.Pin != "":
+		return backend.WithPin(n, r.Pin, c.rec)
+	case r.Unpin != "":
+		return backend.WithoutPin(n, r.Unpin)
+	case r.Detach != "":
+		return c.detach(n, r)
+	}
+	return c.attach(n, r)
+}
+
+// attach makes a source one that the asker reads. One that is of the assignment already must have no reader, or this
+// one, which had no answer.
+func (c *CoordinatorRules) attach(n *backend.Record, r Request) error {
+	refused := func(err error) error { return fmt.Errorf("attach source %q: %w", r.Source, err) }
+	a := &n.Assignment
+	owner := slices.Index(a.Members, r.From)
+	at, attached := slices.BinarySearchFunc(a.Sources, r.Source, func(s vnode.SourceOwner, name string) int { return strings.Compare(s.Source, name) })
+	switch {
+	case owner < 0:
+		return refused(ErrSuperseded)
+	case attached && a.Sources[at].Owner == owner:
+		return nil
+	case attached && a.Sources[at].Owner != vnode.Unowned:
+		return refused(fmt.Errorf("%w: instance %s reads it", ErrAttached, a.Members[a.Sources[at].Owner].Instance))
+	case n.GenerationOf(r.Source) != 0:
+		return refused(ErrKind)
+	case sourceNames(n, r.Source) > c.limits.Sources:
+		return refused(fmt.Errorf("%w: %d sources", ErrNames, c.limits.Sources))
+	}
+	if !attached {
+		a.Sources = slices.Insert(a.Sources, at, vnode.SourceOwner{Source: r.Source})
+		c.fresh[r.Source] = true
+	} else {
+		delete(c.fresh, r.Source)
+	}
+	a.Sources[at].Owner = owner
+	a.Version = c.rec.Assignment.Version + 1
+	return nil
+}
+
+// detach takes a source away from its reader. It leaves the assignment only if nobody can have read it: else vnodes may
+// hold events of it.
+func (c *CoordinatorRules) detach(n *backend.Record, r Request) error {
+	a := &n.Assignment
+	i := slices.IndexFunc(a.Sources, func(s vnode.SourceOwner) bool { return s.Source == r.Detach })
+	if i < 0 {
+		return nil
+	}
+	if c.fresh[r.Detach] {
+		a.Sources = slices.Delete(a.Sources, i, i+1)
+	} else {
+		a.Sources[i].Owner = vnode.Unowned
+	}
+	a.Version = c.rec.Assignment.Version + 1
+	return nil
+}
+
+// sourceNames counts the names of sources that a record remembers, and one more name.
+func sourceNames(n *backend.Record, more string) int {
+	names := map[string]bool{more: true}
+	for _, c := range n.Cuts {
+		names[c.Source] = true
+	}
+	for _, s := range n.Assignment.Sources {
+		names[s.Source] = true
+	}
+	return len(names)
+}
+
+// openName gives a producer's name the next generation; a new name may need an idle one to go.
+func (c *CoordinatorRules) openName(n *backend.Record, r Request) error {
+	at, found := slices.BinarySearchFunc(n.Producers, r.Producer, func(p backend.ProducerName, s string) int { return strings.Compare(p.Name, s) })
+	attached := slices.ContainsFunc(n.Assignment.Sources, func(s vnode.SourceOwner) bool { return s.Source == r.Producer })
+	if _, known := n.CutOf(r.Producer); known || attached {
+		return fmt.Errorf("open producer %q: %w", r.Producer, ErrKind)
+	}
+	n.Generation++
+	if found {
+		n.Producers[at].Generation = n.Generation
+		return nil
+	}
+	if len(n.Producers) >= c.limits.Producers {
+		i := slices.IndexFunc(n.Producers, func(p backend.ProducerName) bool { return p.Name == r.Retire })
+		if r.Retire == "" || i < 0 {
+			n.Generation--
+			return fmt.Errorf("open producer %q: %w: %d producers", r.Producer, ErrNames, c.limits.Producers)
+		}
+		n.Producers = slices.Delete(n.Producers, i, i+1)
+		at, _ = slices.BinarySearchFunc(n.Producers, r.Producer, func(p backend.ProducerName, s string) int { return strings.Compare(p.Name, s) })
+	}
+	n.Producers = slices.Insert(n.Producers, at, backend.ProducerName{Name: r.Producer, Generation: n.Generation})
+	return nil
+}
