@@ -1,0 +1,2 @@
+// Package transport moves frames between instances over gRPC.
+package transport
