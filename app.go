@@ -32,6 +32,9 @@ type App[K vnode.Key, E, S, R any] struct {
 	// codec's id.
 	StateCodec  Codec[S]
 	ResultCodec Codec[R]
+	// EventCodec encodes events between the instances of a cluster, all of which must have the same; nil is canonical
+	// CBOR. Within a process events travel as they are.
+	EventCodec Codec[E]
 
 	// DeadLetter is given every rejected event, in the turn of its vnode: it must return soon and not wait for the
 	// instance. It may be given an event again after a crash or a restart of the vnode. Nil: rejected events are logged.
@@ -97,6 +100,9 @@ func (a App[K, E, S, R]) withDefaults() App[K, E, S, R] {
 	}
 	if a.ResultCodec == nil {
 		a.ResultCodec = vnode.CBOR[R]()
+	}
+	if a.EventCodec == nil {
+		a.EventCodec = vnode.CBOR[E]()
 	}
 	if a.Tries == 0 {
 		a.Tries = 3

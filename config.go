@@ -63,5 +63,5 @@ func (c Config) Validate() error {
 	if err := c.State.Validate(); err != nil {
 		return errors.Join(append(all, err)...)
 	}
-	return errors.Join(append(all, alone(c.State))...)
+	return errors.Join(append(all, checkMembers(c.State))...)
 }

@@ -1,36 +1,44 @@
 package sheaf
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/sheaf-go/sheaf/actors"
 	"github.com/sheaf-go/sheaf/backend"
 	"github.com/sheaf-go/sheaf/remote"
 )
 
-// ErrCluster is returned for a configuration of more than one member: this release runs one instance on a store.
-var ErrCluster = errors.New("clusters of several members are not in this release")
+// ErrDynamic is returned for a configuration with dynamic discovery: this release has static clusters.
+var ErrDynamic = errors.New("dynamic discovery is not in this release")
 
-// alone checks that the members that a config names are this instance, which owns every vnode and coordinates.
-func alone(c backend.Config) error {
+// checkMembers finds what is wrong with the members that a config names, as far as one of them can tell.
+func checkMembers(c backend.Config) error {
 	if c.Backend != backend.KindObjectStore {
 		return nil
 	}
 	if c.Discovery == backend.DiscoveryDynamic {
-		return fmt.Errorf("discovery = %q: %w: use static discovery without seed_peers", c.Discovery, ErrCluster)
+		return fmt.Errorf("discovery = %q: %w: use static discovery", c.Discovery, ErrDynamic)
 	}
-	members, err := remote.NewStatic(remote.Member{Instance: c.Instance(), Address: c.Cluster.Listen}, peersOf(c)...)
+	members, err := membersOf(c)
 	if err != nil {
 		return fmt.Errorf("seed_peers: %w", err)
 	}
-	if others := len(members.Members()) - 1; others > 0 {
-		return fmt.Errorf("seed_peers names %d other members: %w", others, ErrCluster)
+	if len(members.Members()) > 1 {
+		return nil
 	}
 	if _, err := backend.ResolveClaims(c.Capacity(), []backend.Claim{c.Claim()}); err != nil {
 		return fmt.Errorf("the only member must own all vnodes: %w", err)
 	}
 	return nil
+}
+
+func membersOf(c backend.Config) (*remote.Static, error) {
+	cluster := c.Cluster.WithDefaults()
+	return remote.NewStatic(remote.Member{Instance: c.Instance(), Address: cmp.Or(cluster.Advertise, cluster.Listen)}, peersOf(c)...)
 }
 
 // peersOf lists the seed peers but this instance itself.
@@ -42,4 +50,36 @@ func peersOf(c backend.Config) []remote.Member {
 		}
 	}
 	return out
+}
+
+// clusterOf is how an instance meets others; nil if nobody can: it has no peers, and is told no address to listen on.
+func clusterOf(c backend.Config) (*actors.ClusterConfig, error) {
+	if c.Backend != backend.KindObjectStore || (len(peersOf(c)) == 0 && c.Cluster.Listen == "" && c.Cluster.Advertise == "") {
+		return nil, nil
+	}
+	members, err := membersOf(c)
+	if err != nil {
+		return nil, err
+	}
+	coordinator, ok := remote.Coordinator(members, c.MergerInstance)
+	if !ok {
+		return nil, fmt.Errorf("merger_instance = %q is no member", c.MergerInstance)
+	}
+	return &actors.ClusterConfig{
+		Name: c.Cluster.WithDefaults().Name, Members: members.Members(), Coordinator: coordinator.Instance,
+		Claim: c.Claim(), Transport: transportOf(c.Cluster.WithDefaults()),
+	}, nil
+}
+
+func transportOf(c backend.Cluster) remote.TransportConfig {
+	return remote.TransportConfig{
+		Listen: c.Listen, Advertise: c.Advertise, Insecure: c.Insecure,
+		Cert: c.TLS.Cert, Key: c.TLS.Key, CA: c.TLS.CA,
+		MaxFrame: int(c.Limits.Message), MaxQueue: int64(c.Limits.InFlight),
+	}
+}
+
+// appID names an app and its codecs for the others of a cluster.
+func appID(id backend.Identity, events string) string {
+	return strings.Join(slices.Concat([]string{id.App, id.KeyCodec, id.StateCodec, id.ResultCodec}, []string{events}), " ")
 }

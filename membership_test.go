@@ -8,7 +8,7 @@ import (
 	"github.com/sheaf-go/sheaf/backend"
 )
 
-func TestConfigOfSeveralMembersIsRefused(t *testing.T) {
+func TestMembersOfAConfigAreChecked(t *testing.T) {
 	one := backend.ObjectStore("file:///tmp/x", "a")
 	some, peers, dynamic, merger := one, one, one, one
 	some.Vnodes = backend.ListVnodes(backend.VnodeRange{First: 0, Last: 7})
@@ -21,17 +21,17 @@ func TestConfigOfSeveralMembersIsRefused(t *testing.T) {
 		name    string
 		config  backend.Config
 		refused bool
-		cluster bool
+		dynamic bool
 	}{
 		{"alone", one, false, false},
 		{"alone and merger", merger, false, false},
 		{"some vnodes", some, true, false},
-		{"peers", peers, true, true},
+		{"peers", peers, false, false},
 		{"dynamic", dynamic, true, true},
 	} {
 		err := sheaf.Config{State: x.config}.Validate()
-		if (err != nil) != x.refused || errors.Is(err, sheaf.ErrCluster) != x.cluster {
-			t.Errorf("%s: got %v, want refused %v, as a cluster %v", x.name, err, x.refused, x.cluster)
+		if (err != nil) != x.refused || errors.Is(err, sheaf.ErrDynamic) != x.dynamic {
+			t.Errorf("%s: got %v, want refused %v, as dynamic %v", x.name, err, x.refused, x.dynamic)
 		}
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/sheaf-go/sheaf/actors"
 	"github.com/sheaf-go/sheaf/backend"
 	"github.com/sheaf-go/sheaf/internal/storehook"
-	"github.com/sheaf-go/sheaf/vnode"
 )
 
 // Names of the runtime that programs use.
@@ -28,6 +27,8 @@ type (
 	Status = actors.Status
 	// Event is one thing that an instance did to recover.
 	Event = actors.Event
+	// InUseError says that a process that is alive has the id of this instance.
+	InUseError = actors.InUseError
 )
 
 // Errors of an instance.
@@ -68,6 +69,10 @@ const hintTime = 5 * time.Second
 // Everything that is wrong with app and config is reported at once, as [*AppError] and [*backend.ConfigError]. A store
 // of another app, capacity or codec is a [*backend.ForeignError], one in use a [*backend.LockedError], one that is
 // damaged a [*backend.CorruptError] or [*backend.MissingError].
+//
+// An instance of a cluster returns once it is in force and serves what it owns. The first start of a cluster waits for
+// all of its members. One whose id is in use by a process that answers is refused with [*InUseError]. Results are
+// emitted where the coordinator is, on the merger instance; the sinks of the others are given none.
 func Open[K Key, E, S, R any](ctx context.Context, cfg Config, app App[K, E, S, R], sinks ...Sink[R]) (*Instance[K, E, S, R], error) {
 	if err := errors.Join(app.validate(len(sinks)), cfg.Validate()); err != nil {
 		return nil, fmt.Errorf("open: %w", err)
@@ -86,27 +91,25 @@ func Open[K Key, E, S, R any](ctx context.Context, cfg Config, app App[K, E, S, 
 }
 
 func start[K Key, E, S, R any](ctx context.Context, cfg Config, app App[K, E, S, R], store *backend.Store, sinks []Sink[R]) (*Instance[K, E, S, R], error) {
-	keys := vnode.NewKeyOps[K]()
-	identity := backend.Identity{
-		Capacity: cfg.State.Capacity(), App: app.Name,
-		KeyCodec: keys.ID(), StateCodec: app.StateCodec.ID(), ResultCodec: app.ResultCodec.ID(),
-	}
+	identity := identityOf(cfg, app)
 	objects, line := storehook.Apply(ctx, store.Objects()), actors.NewTimeline(cfg.Log)
 	ledger, newest, err := find(ctx, store, objects, identity, line)
 	if err != nil {
 		return nil, err
 	}
-	limits := cfg.State.Cluster.Limits.WithDefaults()
+	cluster, err := clusterOf(cfg.State)
+	if err != nil {
+		return nil, err
+	}
+	if cluster != nil {
+		cluster.App = appID(identity, app.EventCodec.ID())
+	}
 	in, err := actors.Start(ctx, actors.Config[K, E, S, R]{
-		App: vnode.App[K, E, S, R]{
-			Keys: keys, KeyOf: app.KeyOf, Update: app.Update, Fold: app.Fold,
-			State: app.StateCodec, Result: app.ResultCodec, MaxPartial: backend.MaxPartial,
-		},
-		Identity: newest.Identity, Store: objects, Instance: cfg.State.Instance(),
+		App: app.inVnodes(), Identity: newest.Identity, Store: objects, Instance: cfg.State.Instance(),
+		Events: app.EventCodec, Cluster: cluster,
 		Merge: app.Merge, Sinks: sinks, DeadLetter: app.DeadLetter, Tries: app.Tries,
 		Epoch: cfg.Epoch, Timeout: cfg.SealTimeout, Retain: cfg.Retain,
-		Log: cfg.Log, Timeline: line, Requests: store.Requests,
-		Limits: actors.Limits{InFlight: int64(limits.InFlight), History: int64(limits.History), Producers: cfg.Names, Sources: cfg.Names},
+		Log: cfg.Log, Timeline: line, Requests: store.Requests, Limits: limitsOf(cfg),
 	}, ledger, newest)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/google/uuid"
@@ -21,13 +22,14 @@ type checkpointer struct {
 	identity backend.Identity
 	self     vnode.Member
 	in       packing
-	vnodes   []*actor.PID
 	watch    *stopwatch
 
 	attempt  vnode.Attempt // highest seen: lower ones are over
 	captures map[vnode.ID]vnode.Capture
 	opening  *vnode.OpenAttempt
-	next     int // the next vnode to be told of opening
+	untold   []*actor.PID // vnodes to be told of opening
+	said     *Captured    // newest, told again until its epoch is sealed or an attempt above it is known
+	saidAt   time.Time
 	cancel   context.CancelFunc
 	packers  freeList[backend.Packer]
 }
@@ -38,20 +40,57 @@ type packing interface {
 	merge(m merger.Partials)          // to the merger, if there is one
 	background(func(context.Context)) // see host
 	troubles() *troubles
+	// ownedUnder lists the vnodes that capture under the assignment of a version; false if that is not in force.
+	ownedUnder(version uint64) ([]vnode.ID, bool)
+	pidsOf(vnodes []vnode.ID) []*actor.PID
+	sealedEpoch() vnode.Epoch
 }
+
+// Messages to the checkpointer, beside *vnode.OpenAttempt and vnode.Capture.
+type (
+	packedUp struct{ captured *Captured }
+	remind   struct{}
+)
 
 func (c *checkpointer) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *vnode.OpenAttempt:
-		c.rise(m.Attempt)
-		c.opening, c.next = m, 0
-		for range maxOpening {
-			c.open(ctx)
-		}
+		c.begin(ctx, m)
 	case vnode.Capture:
 		c.take(ctx, m)
+	case packedUp:
+		if m.captured.Attempt == c.attempt {
+			c.said, c.saidAt = m.captured, time.Now()
+		}
+	case remind:
+		c.remind()
 	case *actor.Stopping:
 		c.drop()
+	}
+}
+
+// begin opens an attempt where the open is the barrier. It may be told again.
+func (c *checkpointer) begin(ctx actor.Context, m *vnode.OpenAttempt) {
+	owned, inForce := c.in.ownedUnder(m.Attempt.Version)
+	if m.Attempt.Compare(c.attempt) <= 0 || !inForce {
+		return
+	}
+	c.rise(m.Attempt)
+	c.opening, c.untold = m, c.in.pidsOf(owned)
+	for range maxOpening {
+		c.open(ctx)
+	}
+}
+
+// remind tells the coordinator again of the newest segment, if that may have been lost on its way.
+func (c *checkpointer) remind() {
+	if c.said == nil || c.said.Attempt != c.attempt || vnode.Epoch(c.attempt.Number) <= c.in.sealedEpoch() {
+		c.said = nil
+		return
+	}
+	if time.Since(c.saidAt) > repeatAfter {
+		c.saidAt = time.Now()
+		c.in.tell(*c.said)
 	}
 }
 
@@ -61,7 +100,7 @@ func (c *checkpointer) rise(a vnode.Attempt) {
 		return
 	}
 	c.drop()
-	c.attempt, c.captures, c.opening = a, make(map[vnode.ID]vnode.Capture, len(c.vnodes)), nil
+	c.attempt, c.captures, c.opening = a, map[vnode.ID]vnode.Capture{}, nil
 }
 
 func (c *checkpointer) drop() {
@@ -73,9 +112,9 @@ func (c *checkpointer) drop() {
 
 // open tells the next vnode of the attempt.
 func (c *checkpointer) open(ctx actor.Context) {
-	if c.opening != nil && c.next < len(c.vnodes) {
-		ctx.Send(c.vnodes[c.next], c.opening)
-		c.next++
+	if c.opening != nil && len(c.untold) > 0 {
+		ctx.Send(c.untold[0], c.opening)
+		c.untold = c.untold[1:]
 	}
 }
 
@@ -85,39 +124,43 @@ func (c *checkpointer) take(ctx actor.Context, m vnode.Capture) {
 		return
 	}
 	c.captures[m.Vnode] = m
-	c.watch.captured(m.Attempt, len(c.captures))
 	c.open(ctx)
-	if len(c.captures) < len(c.vnodes) {
+	owned, inForce := c.in.ownedUnder(m.Attempt.Version)
+	c.watch.captured(m.Attempt, len(c.captures))
+	if !inForce || len(c.captures) < len(owned) {
 		return
 	}
 	all := c.captures
 	c.captures = nil // a later life's capture of this attempt comes too late
 	var put context.Context
 	put, c.cancel = context.WithCancel(context.Background())
+	root, self := ctx.ActorSystem().Root, ctx.Self()
 	c.in.background(func(bg context.Context) {
-		c.pack(bg, put, m.Attempt, all)
+		if captured := c.pack(bg, put, m.Attempt, all); captured != nil {
+			root.Send(self, packedUp{captured})
+		}
 	})
 }
 
-// pack makes the segment, puts it and tells of it. It gives up when the attempt is over.
-func (c *checkpointer) pack(bg, put context.Context, a vnode.Attempt, all map[vnode.ID]vnode.Capture) {
+// pack makes the segment, puts it and tells of it. It gives up when the attempt is over, and returns nil then.
+func (c *checkpointer) pack(bg, put context.Context, a vnode.Attempt, all map[vnode.ID]vnode.Capture) *Captured {
 	ctx, cancel := context.WithCancel(bg)
 	defer cancel()
 	defer context.AfterFunc(put, cancel)()
 	id, err := uuid.NewV7()
 	if err != nil {
 		c.fail(a, err)
-		return
+		return nil
 	}
 	packer := c.packer()
 	segment, err := packer.Encode(backend.CaptureMeta(c.identity, a, c.self, id), captures(all))
 	if err != nil {
 		c.fail(a, err)
-		return
+		return nil
 	}
 	again, err := c.put(ctx, segment)
 	if err != nil {
-		return
+		return nil
 	}
 	// A request that was given up on may still be reading the packer's bytes. One that the store repeated by itself cannot
 	// win any more: its name is taken by the whole of them.
@@ -134,6 +177,7 @@ func (c *checkpointer) pack(bg, put context.Context, a vnode.Attempt, all map[vn
 	}
 	c.in.merge(parts)
 	c.in.tell(m)
+	return &m
 }
 
 // packer returns one that nobody uses: the last attempt's, unless that is still being given up.

@@ -16,6 +16,8 @@ type Config[K vnode.Key, E, S, R any] struct {
 	Identity backend.Identity
 	Store    backend.Objects
 	Instance string
+	Events   vnode.Codec[E] // between instances
+	Cluster  *ClusterConfig // nil: this instance is alone
 
 	// Merge folds one result into another; Sinks take the results. Nil and none without App.Fold.
 	Merge func(into *R, from R)

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,10 +22,29 @@ type coordinator struct {
 	began   time.Time
 	timer   *time.Timer
 	at      time.Duration // when the timer fires
-	answers map[uint64]chan<- Answer
+	answers map[uint64]func(Answer)
 	tickets uint64
-	unknown int // tries at the record in hand that had no outcome
+	unknown int    // tries at the record in hand that had no outcome
+	lacks   string // that is a problem now
+
+	given map[farTicket]*Answer // of other instances' questions; nil while there is none
+	order []farTicket           // of those that are answered, oldest first: at most maxGiven
 }
+
+// farTicket names a question of another instance for ever.
+type farTicket struct {
+	from   vnode.Member
+	ticket uint64
+}
+
+// farAsk is such a question.
+type farAsk struct {
+	from    vnode.Member
+	request Request
+}
+
+// maxGiven is how many answers are kept for questions that may come again.
+const maxGiven = 256
 
 // host is what the coordinator needs of its instance.
 type host interface {
@@ -85,10 +105,11 @@ func (c *coordinator) Receive(ctx actor.Context) {
 		}
 		c.carry(ctx, c.rules.Outcome(m.outcome, m.winner))
 	case ask:
-		c.tickets++
-		m.request.Ticket = c.tickets
-		c.answers[c.tickets] = m.answer
-		c.carry(ctx, c.rules.Ask(m.request))
+		c.ask(ctx, m.request, func(a Answer) { m.answer <- a })
+	case farAsk:
+		c.askedFar(ctx, m)
+	case Claimed:
+		c.carry(ctx, c.rules.Claim(m))
 	case want:
 		// An open attempt captures what changed before its barriers; its seal asks whether anything did behind them.
 		if !c.rules.Trying() {
@@ -134,7 +155,7 @@ func (c *coordinator) carry(ctx actor.Context, effects []Effect) {
 		case e.Open != nil:
 			c.in.opened(*e.Open)
 		case e.Answer != nil:
-			c.answers[e.Answer.Ticket] <- *e.Answer
+			c.answers[e.Answer.Ticket](*e.Answer)
 			delete(c.answers, e.Answer.Ticket)
 		case e.Aborted != nil:
 			c.in.abandoned(e.Aborted)
@@ -142,7 +163,56 @@ func (c *coordinator) carry(ctx actor.Context, effects []Effect) {
 			c.in.stop(e.Stop)
 		}
 	}
+	c.noteLacks()
 	c.arm(ctx)
+}
+
+const gatherMembers = "gather what an epoch needs"
+
+// noteLacks makes it a problem that somebody must come before an epoch can be opened.
+func (c *coordinator) noteLacks() {
+	err := cmp.Or(c.rules.Lacks(), c.rules.Conflict())
+	switch {
+	case err == nil && c.lacks != "":
+		c.lacks = ""
+		c.in.troubles().fine(gatherMembers)
+	case err != nil && err.Error() != c.lacks:
+		c.lacks = err.Error()
+		c.in.troubles().failed(gatherMembers, err)
+	}
+}
+
+func (c *coordinator) ask(ctx actor.Context, r Request, answer func(Answer)) {
+	c.tickets++
+	r.Ticket = c.tickets
+	c.answers[c.tickets] = answer
+	c.carry(ctx, c.rules.Ask(r))
+}
+
+// askedFar takes a question of another instance, which repeats it until it is answered: it is asked once, and answered
+// as often as need be.
+func (c *coordinator) askedFar(ctx actor.Context, m farAsk) {
+	name := farTicket{m.from, m.request.Ticket}
+	root, to := ctx.ActorSystem().Root, farPID(m.from.Instance)
+	if given, known := c.given[name]; known {
+		if given != nil {
+			root.Send(to, *given)
+		}
+		return
+	}
+	if c.given == nil {
+		c.given = map[farTicket]*Answer{}
+	}
+	c.given[name] = nil
+	c.ask(ctx, m.request, func(a Answer) {
+		a.Ticket = name.ticket
+		c.given[name] = &a
+		if c.order = append(c.order, name); len(c.order) > maxGiven {
+			delete(c.given, c.order[0])
+			c.order = c.order[1:]
+		}
+		root.Send(to, a)
+	})
 }
 
 // append tries once to create a record; an unknown outcome makes the rules ask for the same again.

@@ -222,7 +222,7 @@ func (c *CoordinatorRules) answer() []Effect {
 	var out []Effect
 	for _, r := range c.requests {
 		if r.written {
-			out = append(out, Effect{Answer: &Answer{Ticket: r.Ticket, Generation: c.rec.GenerationOf(r.Producer), Epoch: c.rec.Epoch}})
+			out = append(out, Effect{Answer: &Answer{Ticket: r.Ticket, Generation: c.rec.GenerationOf(r.Producer), Epoch: c.rec.Epoch, Seq: c.rec.Seq}})
 		}
 	}
 	c.requests = slices.DeleteFunc(c.requests, func(r Request) bool { return r.written })

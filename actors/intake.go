@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/sheaf-go/sheaf/vnode"
@@ -14,10 +15,19 @@ import (
 // ask asks the coordinator for a change of the record and waits until it stands.
 func (in *Instance[K, E, S, R]) ask(ctx context.Context, r Request) (Answer, error) {
 	answer := make(chan Answer, 1)
-	in.tell(ask{request: r, answer: answer})
+	if in.coordinates() {
+		in.tell(ask{request: r, answer: answer})
+	} else {
+		r = in.asks.put(r, answer)
+		defer in.asks.drop(r.Ticket)
+		in.tell(r)
+	}
 	select {
 	case a := <-answer:
-		return a, a.Err
+		if a.Err != nil {
+			return a, a.Err
+		}
+		return a, in.await(ctx, func() bool { return in.newest.Load().rec.Seq >= a.Seq })
 	case <-ctx.Done():
 		return Answer{}, context.Cause(ctx)
 	case <-in.ctx.Done():
@@ -110,12 +120,12 @@ func (in *Instance[K, E, S, R]) reserve(s *source[K, E]) error {
 
 func (in *Instance[K, E, S, R]) newSource(name string, from Source[E], pushed pushed) *source[K, E] {
 	s := &source[K, E]{
-		name: name, from: from, pushed: pushed, target: in.target(), batch: batchLen(len(in.vnodes)),
-		inbox: newInbox[toSource](), free: freeList[vnode.Batch[E]]{most: 2 * len(in.vnodes)}, done: make(chan struct{}),
-		buffers: make([]vnode.Run[E], len(in.vnodes)), heard: time.Now(),
+		name: name, from: from, pushed: pushed, target: in.target(), batch: batchLen(in.capacity()),
+		inbox: newInbox[toSource](), free: freeList[vnode.Batch[E]]{most: 2 * in.capacity()}, done: make(chan struct{}),
+		buffers: make([]vnode.Run[E], in.capacity()), heard: time.Now(), inFlight: make([]atomic.Int64, 1+len(in.memberIDs())),
 		checks: in.cfg.App.Keys.ID() == "string", credit: min(in.cfg.Limits.InFlight, maxInFlight),
 	}
-	if n := uint64(len(in.vnodes)); n&(n-1) == 0 {
+	if n := uint64(in.capacity()); n&(n-1) == 0 {
 		s.mask = n - 1
 	}
 	return s
@@ -133,7 +143,7 @@ func checkName(name string) error {
 
 func (in *Instance[K, E, S, R]) target() target[K, E] {
 	return target[K, E]{
-		keyOf: in.cfg.App.KeyOf, keys: in.cfg.App.Keys, vnodes: in.vnodes, root: in.system.Root, in: in, limits: in.cfg.Limits,
+		keyOf: in.cfg.App.KeyOf, keys: in.cfg.App.Keys, capacity: in.capacity(), root: in.system.Root, in: in, limits: in.cfg.Limits,
 		meters: in.meters, line: in.cfg.Timeline,
 	}
 }
@@ -207,7 +217,7 @@ func (in *Instance[K, E, S, R]) openProducer(caller context.Context, name string
 	var r opened[K, E]
 	var a Answer
 	if a, r.err = in.ask(in.ctx, Request{Producer: name, Retire: in.idleProducer()}); r.err == nil {
-		r.producer = newProducer(name, a.Generation, in.target())
+		r.producer = newProducer(name, a.Generation, in.target(), 1+len(in.memberIDs()))
 		in.register(r.producer)
 	}
 	select {
@@ -286,7 +296,7 @@ func (in *Instance[K, E, S, R]) endOpening(name string) {
 }
 
 // idleProducer names a producer of the record that may be forgotten: none that is being opened, and none of this
-// instance that is open or holds anything.
+// instance that is open or holds anything. In a cluster it is one that was opened here: another may be open elsewhere.
 func (in *Instance[K, E, S, R]) idleProducer() string {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -294,7 +304,8 @@ func (in *Instance[K, E, S, R]) idleProducer() string {
 		if in.opening[p.Name] != nil {
 			continue
 		}
-		if open := in.producers[p.Name]; open == nil || open.closedIdle() {
+		open := in.producers[p.Name]
+		if (open == nil && !in.clustered()) || (open != nil && open.closedIdle()) {
 			return p.Name
 		}
 	}

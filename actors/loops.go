@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -14,16 +15,19 @@ import (
 	"github.com/sheaf-go/sheaf/vnode"
 )
 
-// Restore queues a vnode to be given its newest sealed slice.
+// Restore queues a vnode to be given its newest sealed slice, if it is this instance's. If it becomes that later, the
+// record that says so queues it.
 func (in *Instance[K, E, S, R]) Restore(v vnode.ID) {
 	in.living[v].Store(false)
-	in.restores.put(v)
+	if in.newest.Load().owns(v) {
+		in.restores.put(v)
+	}
 }
 
 func runVnode(v vnode.ID) string { return "run vnode " + strconv.Itoa(int(v)) }
 
 // restoreLoop restores vnodes, as many at once as wait, from the newest record, once that names this incarnation. It
-// begins with all: each segment is opened once for them.
+// begins with all that it owns: each segment is opened once for them.
 func (in *Instance[K, E, S, R]) restoreLoop() {
 	retry := newBackoff()
 	var used, left []vnode.ID
@@ -33,15 +37,16 @@ func (in *Instance[K, E, S, R]) restoreLoop() {
 			return
 		case <-in.restores.wake:
 		}
-		if !in.newest.Load().ours {
+		k := in.newest.Load()
+		if !k.ours {
 			continue
 		}
 		used = in.restores.take(used)
-		left = append(left, used...)
-		if !in.started.Load() && in.restored()+len(left) < len(in.vnodes) {
-			continue // every vnode asks as it starts
+		left = onlyOwned(k, append(left, used...))
+		if in.serve(); !in.started.Load() && in.restored()+len(left) < len(k.owned) {
+			continue // they come one by one
 		}
-		for len(left) > 0 {
+		for left = onlyOwned(in.newest.Load(), left); len(left) > 0; left = onlyOwned(in.newest.Load(), left) {
 			var err error
 			if left, err = in.restore(left); err == nil {
 				in.problems.fine(doRestore)
@@ -61,6 +66,13 @@ func (in *Instance[K, E, S, R]) restoreLoop() {
 }
 
 const doRestore = "restore vnodes"
+
+// onlyOwned drops the vnodes that belong to another instance by now, and repetitions.
+func onlyOwned(k *known, vnodes []vnode.ID) []vnode.ID {
+	slices.Sort(vnodes)
+	vnodes = slices.Compact(vnodes)
+	return slices.DeleteFunc(vnodes, func(v vnode.ID) bool { return !k.owns(v) })
+}
 
 // damaged reports whether an error of a restore will be the same whenever it is tried (I10). What is missing may have
 // been collected since; then a newer record says where the slices are now.
@@ -106,12 +118,13 @@ func (in *Instance[K, E, S, R]) restore(vnodes []vnode.ID) (left []vnode.ID, err
 	return left, err
 }
 
-// serve says so when every vnode has its slice for the first time.
+// serve says so when every vnode that is owned has its slice for the first time.
 func (in *Instance[K, E, S, R]) serve() {
-	if in.started.Load() || in.restored() < len(in.vnodes) {
+	k := in.newest.Load()
+	if in.started.Load() || !k.view.Assignment.Complete() || in.restored() < len(k.owned) {
 		return
 	}
-	in.cfg.Timeline.Note(in.began, StepReady, "%d vnodes have their slices", len(in.vnodes))
+	in.cfg.Timeline.Note(in.began, StepReady, "%d vnodes have their slices", len(k.owned))
 	in.started.Store(true)
 	in.tellNews()
 }
@@ -147,17 +160,13 @@ func (in *Instance[K, E, S, R]) give(k *known, r backend.RestoredSlice) (err err
 // compactLoop folds what every seal leaves to be folded, one fold at a time, beside the actors.
 func (in *Instance[K, E, S, R]) compactLoop() {
 	ahead, retry := uint64(2), newBackoff()
-	var all vnode.Set
-	for v := range in.vnodes {
-		all.Add(vnode.ID(v))
-	}
 	for {
 		select {
 		case <-in.ctx.Done():
 			return
 		case <-in.sealedAt:
 		}
-		fold, err := in.compact(all, ahead)
+		fold, err := in.compact(ahead)
 		if err != nil {
 			in.problems.failed(doCompact, err)
 			if retry.wait(in.ctx) != nil {
@@ -188,8 +197,13 @@ const (
 
 // compact folds once, if anything is to be folded. The segment's name allows it to enter with the epoch that many
 // ahead of the newest, so that writing it may take as long.
-func (in *Instance[K, E, S, R]) compact(vnodes vnode.Set, ahead uint64) (*backend.Fold, error) {
-	rec := in.newest.Load().rec
+func (in *Instance[K, E, S, R]) compact(ahead uint64) (*backend.Fold, error) {
+	k := in.newest.Load()
+	rec := k.rec
+	var vnodes vnode.Set
+	for _, v := range k.owned {
+		vnodes.Add(v)
+	}
 	plan, ok := backend.PlanCompaction(rec, vnodes, in.folds())
 	if !ok {
 		return nil, nil

@@ -48,9 +48,8 @@ func (m *meters) pass(r backend.Report) {
 
 // stopwatch times the phases of epochs: of the open attempt, and of the emissions that follow.
 type stopwatch struct {
-	of int // vnodes
-
 	mu        sync.Mutex // guards what follows
+	of        int        // vnodes that capture
 	open      AttemptStatus
 	attempt   vnode.Attempt // of open
 	times     SealStatus    // of open, as far as it is
@@ -62,18 +61,18 @@ type stopwatch struct {
 	counts    AttemptCounts
 }
 
-func newStopwatch(vnodes int) *stopwatch {
-	return &stopwatch{of: vnodes, sealed: map[vnode.Epoch]time.Time{}, merged: map[vnode.Epoch]time.Time{}}
+func newStopwatch() *stopwatch {
+	return &stopwatch{sealed: map[vnode.Epoch]time.Time{}, merged: map[vnode.Epoch]time.Time{}}
 }
 
-// begin starts an attempt; the one before, if it is open, is abandoned.
-func (w *stopwatch) begin(a vnode.Attempt) {
+// begin starts an attempt of so many vnodes; the one before, if it is open, is abandoned.
+func (w *stopwatch) begin(a vnode.Attempt, of int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.end()
 	now := time.Now()
 	w.counts.Opened++
-	w.attempt, w.times = a, SealStatus{Epoch: vnode.Epoch(a.Number)}
+	w.of, w.attempt, w.times = of, a, SealStatus{Epoch: vnode.Epoch(a.Number)}
 	w.open = AttemptStatus{Epoch: vnode.Epoch(a.Number), Opened: now, Phase: PhaseBarrier, Since: now}
 }
 

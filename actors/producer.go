@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,7 +37,7 @@ type Producer[K vnode.Key, E any] struct {
 	buffers  []*history[E] // one per vnode
 	buffered int           // events in buffers
 	unsealed int64         // bytes of events that are not sealed
-	inFlight int64         // bytes sent and not finished
+	inFlight []int64       // bytes sent and not finished, by instance: routes.dest
 	free     sync.Pool     // of *history[E], empty
 	news     chan struct{} // closed and replaced when something was freed
 	linger   *time.Timer
@@ -52,23 +53,26 @@ type Producer[K vnode.Key, E any] struct {
 
 // history is a batch that is kept until it is sealed, and may be sent more than once.
 type history[E any] struct {
-	owner   interface{ finished(h *history[E]) }
+	owner interface {
+		finished(h *history[E], dest uint16)
+	}
 	batch   vnode.Batch[E]
 	flights int  // sent and not finished
 	sealed  bool // not needed any more
 }
 
-// Finish is called in a vnode's turn.
-func (h *history[E]) Finish(*vnode.Batch[E]) { h.owner.finished(h) }
+// Finish is called in a vnode's turn, or by the transport.
+func (h *history[E]) Finish(b *vnode.Batch[E]) { h.owner.finished(h, b.Dest) }
 
 // halfEvery is how many events lie between two demands of a producer whose history is half full.
 const halfEvery = 1 << 14
 
-func newProducer[K vnode.Key, E any](name string, generation uint64, to target[K, E]) *Producer[K, E] {
+func newProducer[K vnode.Key, E any](name string, generation uint64, to target[K, E], dests int) *Producer[K, E] {
 	p := &Producer[K, E]{
-		name: name, generation: generation, target: to, batch: batchLen(len(to.vnodes)),
-		rules: NewProducerRules[*history[E]](name, generation, len(to.vnodes)),
-		news:  make(chan struct{}), heard: time.Now(), buffers: make([]*history[E], len(to.vnodes)),
+		name: name, generation: generation, target: to, batch: batchLen(to.capacity),
+		rules: NewProducerRules[*history[E]](name, generation, to.capacity),
+		news:  make(chan struct{}), heard: time.Now(), buffers: make([]*history[E], to.capacity),
+		inFlight: make([]int64, dests),
 	}
 	for v := range p.buffers {
 		p.buffers[v] = &history[E]{owner: p}
@@ -91,10 +95,11 @@ func (p *Producer[K, E]) Send(ctx context.Context, e E) (position uint64, err er
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.admit(ctx); err != nil {
+	v := vnode.Of(hash, len(p.buffers))
+	if err := p.admit(ctx, v); err != nil {
 		return 0, fmt.Errorf("send to producer %s: %w", p.name, err)
 	}
-	return p.put(vnode.Of(hash, len(p.buffers)), e, hash), nil
+	return p.put(v, e, hash), nil
 }
 
 // hash returns the hash of the event's key; a panic of the app is an error.
@@ -118,12 +123,12 @@ func (p *Producer[K, E]) shut() {
 
 // admit waits, with the lock given up meanwhile, until one more event is within the bounds. When half of the history
 // is full it asks for an epoch, so that seldom anybody waits.
-func (p *Producer[K, E]) admit(ctx context.Context) error {
+func (p *Producer[K, E]) admit(ctx context.Context, v vnode.ID) error {
 	if p.unsealed >= p.limits.History/2 && p.asked != p.rules.At()/halfEvery {
 		p.asked = p.rules.At() / halfEvery
 		p.in.tell(demand{})
 	}
-	for p.err == nil && !p.closing && (p.unsealed >= p.limits.History || p.inFlight >= p.limits.InFlight) {
+	for p.err == nil && !p.closing && (p.unsealed >= p.limits.History || p.inFlight[p.in.route().dest[v]] >= p.limits.InFlight) {
 		p.flushAll()
 		p.sendSilent()
 		p.in.tell(demand{})
@@ -206,9 +211,14 @@ func (p *Producer[K, E]) fresh() *history[E] {
 }
 
 func (p *Producer[K, E]) sendBatch(v vnode.ID, h *history[E], b *vnode.Batch[E]) {
+	to := p.in.route()
+	if to.pids[v] == nil {
+		return // it belongs to nobody, and says what it lacks once it does
+	}
+	b.Dest = to.dest[v]
 	h.flights++
-	p.inFlight += bytesOf[E](len(b.Items))
-	p.root.Send(p.vnodes[v], b)
+	p.inFlight[b.Dest] += bytesOf[E](len(b.Items))
+	p.root.Send(to.pids[v], b)
 }
 
 // sendAgain sends a kept batch under a new header, or a question without events.
@@ -223,10 +233,10 @@ func (p *Producer[K, E]) sendAgain(s Sending[*history[E]]) {
 }
 
 // finished notes that a vnode does not use a batch any more.
-func (p *Producer[K, E]) finished(h *history[E]) {
+func (p *Producer[K, E]) finished(h *history[E], dest uint16) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.inFlight -= bytesOf[E](len(h.batch.Items))
+	p.inFlight[dest] -= bytesOf[E](len(h.batch.Items))
 	h.flights--
 	p.recycle(h)
 	p.tellNews()
@@ -343,7 +353,7 @@ func (p *Producer[K, E]) held() string {
 	switch {
 	case p.unsealed >= p.limits.History:
 		return "history of producer " + p.name
-	case p.inFlight >= p.limits.InFlight:
+	case slices.Max(p.inFlight) >= p.limits.InFlight:
 		return "in_flight of producer " + p.name
 	}
 	return ""

@@ -12,17 +12,11 @@ import (
 // Get returns a copy of the live state of a key; false if it has none. A crash may take back what it shows.
 func (in *Instance[K, E, S, R]) Get(ctx context.Context, k K) (s S, found bool, err error) {
 	hash := in.cfg.App.Keys.Hash(k)
-	var encoded []byte
-	err = in.query(ctx, vnode.Of(hash, len(in.vnodes)), func(slice *vnode.Slice[K, S]) error {
-		live, ok := slice.Get(hash, k)
-		if !ok {
-			return nil
-		}
-		var err error
-		found = true
-		encoded, err = in.cfg.App.State.Append(nil, live)
-		return err
-	})
+	v := vnode.Of(hash, in.capacity())
+	encoded, found, err := in.getHere(ctx, v, hash, k)
+	if errors.Is(err, errElsewhere) {
+		encoded, found, err = in.getFar(ctx, v, in.cfg.App.Keys.Append(nil, k))
+	}
 	if err == nil && found {
 		err = guarded(func() error { return in.cfg.App.State.Decode(encoded, &s) })
 	}
@@ -32,10 +26,38 @@ func (in *Instance[K, E, S, R]) Get(ctx context.Context, k K) (s S, found bool, 
 	return s, found, nil
 }
 
-// query runs a function in a vnode's turn; while the vnode has no slice it is tried again.
+// getHere encodes the state of a key of a vnode of this instance.
+func (in *Instance[K, E, S, R]) getHere(ctx context.Context, v vnode.ID, hash uint64, k K) (encoded []byte, found bool, err error) {
+	err = in.query(ctx, v, func(slice *vnode.Slice[K, S]) (err error) {
+		encoded, found, err = in.encodeState(slice, hash, k)
+		return err
+	})
+	return encoded, found, err
+}
+
+func (in *Instance[K, E, S, R]) encodeState(slice *vnode.Slice[K, S], hash uint64, k K) (encoded []byte, found bool, err error) {
+	live, ok := slice.Get(hash, k)
+	if !ok {
+		return nil, false, nil
+	}
+	encoded, err = in.cfg.App.State.Append(nil, live)
+	return encoded, true, err
+}
+
+type elsewhere struct{}
+
+func (elsewhere) Error() string { return "the vnode lives in another instance" }
+
+var errElsewhere error = elsewhere{}
+
+// query runs a function in a vnode's turn; while the vnode has no slice it is tried again. If it is another instance's,
+// the error is errElsewhere.
 func (in *Instance[K, E, S, R]) query(ctx context.Context, v vnode.ID, run func(*vnode.Slice[K, S]) error) error {
 	retry := newBackoff()
 	for {
+		if in.clustered() && !in.newest.Load().owns(v) {
+			return errElsewhere
+		}
 		answer := make(chan error, 1)
 		in.system.Root.Send(in.vnodes[v], &vnode.Query[K, S]{
 			Run:  func(s *vnode.Slice[K, S], _ *vnode.View) { answer <- guarded(func() error { return run(s) }) },
@@ -76,12 +98,15 @@ func guarded(f func() error) (err error) {
 // Scan calls yield with a copy of the live state of every key, vnode by vnode, until it returns false. Each vnode is
 // seen at one moment, different vnodes at different ones; [Instance.ScanAt] reads one epoch.
 func (in *Instance[K, E, S, R]) Scan(ctx context.Context, yield func(K, S) bool) error {
-	for v := range in.vnodes {
+	for v := range in.capacity() {
 		var delta []byte
 		err := in.query(ctx, vnode.ID(v), func(s *vnode.Slice[K, S]) (err error) {
 			delta, err = in.copyOf(s)
 			return err
 		})
+		if errors.Is(err, errElsewhere) {
+			delta, err = in.scanFar(ctx, vnode.ID(v))
+		}
 		if err != nil {
 			return fmt.Errorf("scan vnode %d: %w", v, err)
 		}
@@ -154,7 +179,7 @@ func (in *Instance[K, E, S, R]) getSealed(ctx context.Context, k K) (s S, found 
 	if err != nil {
 		return s, false, 0, fmt.Errorf("get sealed: %w", in.because(err))
 	}
-	v := vnode.Of(in.cfg.App.Keys.Hash(k), len(in.vnodes))
+	v := vnode.Of(in.cfg.App.Keys.Hash(k), in.capacity())
 	want := string(in.cfg.App.Keys.Append(nil, k))
 	slices := backend.Restorer{Objects: in.cfg.Store, Record: rec}
 	err = slices.Restore(ctx, []vnode.ID{v}, func(r backend.RestoredSlice) error {

@@ -28,6 +28,7 @@ type Answer struct {
 	Ticket     uint64
 	Generation uint64      // a producer's
 	Epoch      vnode.Epoch // newest sealed
+	Seq        uint64      // of the record that grants it
 	Err        error
 }
 

@@ -48,14 +48,14 @@ type source[K vnode.Key, E any] struct {
 	target[K, E]
 	mask   uint64 // capacity-1 if that is a power of two, else 0
 	checks bool   // keys can be too long
-	credit int64  // bytes in flight
+	credit int64  // bytes in flight to one instance
 
 	pushed   pushed // nil: the source reads from elsewhere
 	inbox    *inbox[toSource]
 	free     freeList[vnode.Batch[E]]
-	inFlight atomic.Int64
-	done     chan struct{} // closed when the end is sealed
-	read     atomic.Uint64 // for Status
+	inFlight []atomic.Int64 // by instance: routes.dest
+	done     chan struct{}  // closed when the end is sealed
+	read     atomic.Uint64  // for Status
 	sealed   atomic.Uint64
 	ended    atomic.Bool
 	stopping atomic.Bool
@@ -94,14 +94,14 @@ type toSource struct {
 
 // target is where events go, and how their vnode is told.
 type target[K vnode.Key, E any] struct {
-	keyOf  func(E) K
-	keys   vnode.KeyOps[K]
-	vnodes []*actor.PID
-	root   *actor.RootContext
-	in     feeder[E]
-	limits Limits
-	meters *meters
-	line   *Timeline
+	keyOf    func(E) K
+	keys     vnode.KeyOps[K]
+	capacity int
+	root     *actor.RootContext
+	in       feeder[E]
+	limits   Limits
+	meters   *meters
+	line     *Timeline
 }
 
 // feeder is what a source or producer needs of its instance.
@@ -110,12 +110,14 @@ type feeder[E any] interface {
 	rejected(d vnode.Rejected[E])
 	// spawn runs a function that ends soon after the instance's context.
 	spawn(func()) bool
+	// route says where vnodes are now.
+	route() *routes
 	troubles() *troubles
 }
 
 // Finish takes a batch back, in a vnode's turn.
 func (s *source[K, E]) Finish(b *vnode.Batch[E]) {
-	s.inFlight.Add(-bytesOf[E](len(b.Items)))
+	s.inFlight[b.Dest].Add(-bytesOf[E](len(b.Items)))
 	s.inbox.poke()
 	b.Reset()
 	s.free.put(b)
@@ -458,7 +460,7 @@ func (s *source[K, E]) reject(err error) {
 func (s *source[K, E]) flush(ctx context.Context, v vnode.ID) {
 	for ctx.Err() == nil && s.rules.Ready() {
 		barrier := s.rules.BarrierDue(v)
-		if !barrier && s.inFlight.Load() >= s.credit {
+		if !barrier && s.inFlight[s.in.route().dest[v]].Load() >= s.credit {
 			s.wait(ctx)
 			continue
 		}
@@ -498,8 +500,33 @@ func (s *source[K, E]) send(v vnode.ID) {
 		clear(b.Items[n:])
 		b.Items = b.Items[:n]
 	}
-	s.inFlight.Add(bytesOf[E](len(b.Items)))
-	s.root.Send(s.vnodes[v], b)
+	to := s.in.route()
+	b.Dest = to.dest[v]
+	s.inFlight[b.Dest].Add(bytesOf[E](len(b.Items)))
+	if to.pids[v] == nil {
+		s.Finish(b) // it belongs to nobody, and says what it lacks once it does
+		return
+	}
+	s.root.Send(to.pids[v], b)
+}
+
+// flying is what is in flight to all instances, in bytes.
+func (s *source[K, E]) flying() int64 {
+	n := int64(0)
+	for i := range s.inFlight {
+		n += s.inFlight[i].Load()
+	}
+	return n
+}
+
+// waits reports whether the credit of some instance is spent.
+func (s *source[K, E]) waits() bool {
+	for i := range s.inFlight {
+		if s.inFlight[i].Load() >= s.credit {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *source[K, E]) fresh() *vnode.Batch[E] {

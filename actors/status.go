@@ -144,7 +144,7 @@ func (p Problem) MarshalJSON() ([]byte, error) {
 // Status says where the instance stands.
 func (in *Instance[K, E, S, R]) Status() Status {
 	st := Status{
-		Member: in.self, Started: in.began, Restored: in.restored(), Owned: len(in.vnodes),
+		Member: in.self, Started: in.began, Restored: in.restored(), Owned: len(in.newest.Load().owned),
 		Emitted: vnode.Epoch(in.emittedAt.Load()), Waiting: int(in.waiting.Load()),
 		Problems: in.problems.list(), Counts: in.meters.counts(), Requests: in.cfg.Requests(),
 	}
@@ -173,9 +173,9 @@ func (in *Instance[K, E, S, R]) intake(st *Status) {
 	for _, s := range in.allSources() {
 		sealed := s.sealed.Load() // before what was read
 		st.Sources = append(st.Sources, SourceStatus{
-			Name: s.name, Read: s.read.Load(), Sealed: sealed, InFlight: s.inFlight.Load(), Ended: s.ended.Load(),
+			Name: s.name, Read: s.read.Load(), Sealed: sealed, InFlight: s.flying(), Ended: s.ended.Load(),
 		})
-		if s.inFlight.Load() >= s.credit {
+		if s.waits() {
 			held("in_flight of source " + s.name)
 		}
 		if s.pushed != nil {

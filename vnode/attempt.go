@@ -3,6 +3,7 @@ package vnode
 import (
 	"cmp"
 	"fmt"
+	"maps"
 
 	"github.com/google/uuid"
 )
@@ -54,6 +55,9 @@ type Position struct {
 
 // Positions holds one position for each producer or source by name.
 type Positions map[string]Position
+
+// Equal reports whether p and q hold the same.
+func (p Positions) Equal(q Positions) bool { return maps.Equal(p, q) }
 
 // Clone returns a copy.
 func (p Positions) Clone() Positions {

@@ -6,6 +6,7 @@ type Batch[E any] struct {
 	Header
 	Vnode ID
 	Owner Owner[E]
+	Dest  uint16 // the owner's mark of where it was sent
 	Run[E]
 }
 

@@ -1,0 +1,128 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"go.uber.org/zap"
+)
+
+// Close takes nothing more, seals and emits everything that was taken, and ends the instance. If ctx ends before that,
+// what is not sealed is left to be replayed, and the error says so; the instance ends all the same.
+func (in *Instance[K, E, S, R]) Close(ctx context.Context) error {
+	in.mu.Lock()
+	first := !in.closed
+	in.closed = true
+	in.mu.Unlock()
+	if !first {
+		select {
+		case <-in.closer:
+			return in.closeErr
+		case <-ctx.Done():
+			return fmt.Errorf("close, begun before: %w", context.Cause(ctx))
+		}
+	}
+	defer close(in.closer)
+	in.closeErr = in.settle(ctx)
+	in.Abort(ErrClosed)
+	in.stops.Wait()
+	return in.closeErr
+}
+
+// shut makes every source and producer take nothing more.
+func (in *Instance[K, E, S, R]) shut() {
+	for _, p := range in.allProducers() {
+		p.shut()
+	}
+	for _, s := range in.allSources() {
+		if s.pushed != nil {
+			s.pushed.shut()
+			continue
+		}
+		s.stopping.Store(true)
+		s.inbox.poke()
+	}
+}
+
+func (in *Instance[K, E, S, R]) settle(ctx context.Context) error {
+	if err := in.Err(); err != nil {
+		return fmt.Errorf("close: the instance had ended: %w", err)
+	}
+	in.shut()
+	if err := in.flush(ctx); err != nil {
+		return fmt.Errorf("close: not everything is sealed: %w", err)
+	}
+	if err := in.await(ctx, in.emissionRecorded); err != nil {
+		return fmt.Errorf("close: not everything is emitted, or that is not recorded: %w", err)
+	}
+	return nil
+}
+
+// emissionRecorded reports whether the newest record says that its epoch is emitted. Once it is, it asks for that record.
+// That may bring an epoch more, if one was wanted: then it is all said again of that one.
+func (in *Instance[K, E, S, R]) emissionRecorded() bool {
+	if !in.coordinates() {
+		return true // another instance emits
+	}
+	rec := in.newest.Load().rec
+	if rec.Emitted < rec.Epoch && in.emittedAt.Load() >= uint64(rec.Epoch) {
+		in.tell(conclude{})
+	}
+	return rec.Emitted >= rec.Epoch
+}
+
+// Abort ends the instance at once, as a crash would, but waits for its goroutines. It may be called twice.
+func (in *Instance[K, E, S, R]) Abort(why error) {
+	in.once.Do(func() {
+		in.mu.Lock()
+		in.closed = true
+		in.mu.Unlock()
+		in.cancel(why)
+		in.cfg.Timeline.Note(time.Time{}, StepEnd, "%v", why)
+		for _, p := range in.allProducers() {
+			p.fail(why)
+		}
+		in.mu.Lock()
+		ends := maps.Clone(in.ends)
+		in.mu.Unlock()
+		for _, end := range ends {
+			end(why)
+		}
+		in.stopActors()
+		_ = in.closeTransport()
+		in.runners.end()
+		in.over.Lock()
+		in.ended = true
+		in.over.Unlock()
+		in.wg.Wait()
+		in.system.Shutdown()
+		close(in.done)
+	})
+	<-in.done
+}
+
+// stopActors stops the vnodes, then those that they talk to.
+func (in *Instance[K, E, S, R]) stopActors() {
+	here := []*actor.PID{in.supervisor, in.checkpointer, in.merger, in.follower, in.coordinator}
+	for _, pid := range here {
+		if pid == nil {
+			continue
+		}
+		if err := in.system.Root.StopFuture(pid).Wait(); err != nil {
+			in.cfg.Log.Warn("an actor did not stop", zap.String("actor", pid.Id), zap.Error(err))
+		}
+	}
+}
+
+// onEnd arranges that f is called when the instance ends; at once if it has.
+func (in *Instance[K, E, S, R]) onEnd(name string, f func(error)) {
+	in.mu.Lock()
+	in.ends[name] = f
+	in.mu.Unlock()
+	if err := in.Err(); err != nil {
+		f(err)
+	}
+}

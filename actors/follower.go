@@ -1,0 +1,123 @@
+package actors
+
+import (
+	"context"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/vnode"
+)
+
+// follower is the shell around [FollowerRules]: it stands where the coordinator would, in an instance that does not
+// coordinate.
+type follower struct {
+	in    following
+	rules *FollowerRules
+	began time.Time
+	timer *time.Timer
+}
+
+// following is what the follower needs of its instance.
+type following interface {
+	publish(rec *backend.Record, sealed bool)
+	opened(a vnode.Attempt)
+	stop(err error)
+	changed() int64
+	background(func(ctx context.Context))
+	troubles() *troubles
+	tell(message any) // to the coordinator, which is elsewhere
+	// repeat sends again what may have been lost on its way to the coordinator.
+	repeat()
+	// search looks for the newest record of the ledger.
+	search(ctx context.Context) (*backend.Record, error)
+	// call asks who is at the address of a member.
+	call(ctx context.Context, m vnode.Member) (vnode.Member, bool)
+}
+
+// Messages to the follower, beside *backend.Record and beat.
+type (
+	beginFollowing struct {
+		newest *backend.Record
+		self   vnode.Member
+		claim  *backend.Claim
+	}
+	searched struct{ rec *backend.Record }
+	called   struct {
+		who      vnode.Member
+		answered bool
+	}
+)
+
+// followerTick is how often a follower looks at what is due.
+const followerTick = 100 * time.Millisecond
+
+func (f *follower) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case beginFollowing:
+		var effects []FollowerEffect
+		f.rules, effects = NewFollowerRules(m.self, m.claim, m.newest, f.now())
+		f.carry(ctx, effects)
+		f.arm(ctx)
+	case tick:
+		f.carry(ctx, f.rules.Tick(f.now()))
+		f.in.repeat()
+		f.arm(ctx)
+	case *backend.Record:
+		f.carry(ctx, f.rules.Learn(m))
+	case beat:
+		f.carry(ctx, f.rules.Opened(m.Attempt, m.Seq))
+	case searched:
+		f.carry(ctx, f.rules.Searched(m.rec))
+	case called:
+		f.carry(ctx, f.rules.Called(m.who, m.answered))
+	case *actor.Stopping:
+		if f.timer != nil {
+			f.timer.Stop()
+		}
+	}
+}
+
+func (f *follower) now() time.Duration { return time.Since(f.began) }
+
+func (f *follower) arm(ctx actor.Context) {
+	root, self := ctx.ActorSystem().Root, ctx.Self()
+	f.timer = time.AfterFunc(followerTick, func() { root.Send(self, tick{}) })
+}
+
+const findRecord = "look for the newest record"
+
+func (f *follower) carry(ctx actor.Context, effects []FollowerEffect) {
+	root, self := ctx.ActorSystem().Root, ctx.Self()
+	for _, e := range effects {
+		switch {
+		case e.Publish != nil:
+			f.in.publish(e.Publish, e.Sealed)
+			if e.Sealed && f.in.changed() > 0 {
+				f.in.tell(want{})
+			}
+		case e.Open != nil:
+			f.in.opened(*e.Open)
+		case e.Claim != nil:
+			f.in.tell(*e.Claim)
+		case e.Call != nil:
+			f.in.background(func(bg context.Context) {
+				who, answered := f.in.call(bg, *e.Call)
+				root.Send(self, called{who, answered})
+			})
+		case e.Search:
+			f.in.background(func(bg context.Context) {
+				rec, err := f.in.search(bg)
+				if err != nil {
+					f.in.troubles().failed(findRecord, err)
+				} else {
+					f.in.troubles().fine(findRecord)
+				}
+				root.Send(self, searched{rec})
+			})
+		case e.Stop != nil:
+			f.in.stop(e.Stop)
+		}
+	}
+}

@@ -1,0 +1,272 @@
+package actors
+
+import (
+	"fmt"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/merger"
+	"github.com/sheaf-go/sheaf/vnode"
+	"go.uber.org/zap"
+)
+
+// tell sends a message to the coordinator, wherever it is.
+func (in *Instance[K, E, S, R]) tell(message any) {
+	if in.coordinator != nil {
+		in.system.Root.Send(in.coordinator, message)
+		return
+	}
+	in.system.Root.Send(in.leader.Load(), message)
+}
+
+// merge sends partials to the merger, which is where the coordinator is.
+func (in *Instance[K, E, S, R]) merge(p merger.Partials) {
+	switch {
+	case in.merger != nil:
+		in.system.Root.Send(in.merger, p)
+	case !in.coordinates() && in.cfg.App.Fold != nil:
+		in.tell(p)
+	}
+}
+
+func (in *Instance[K, E, S, R]) troubles() *troubles { return in.problems }
+
+// publish takes a record that stands: from now on it is what every part of the instance knows.
+func (in *Instance[K, E, S, R]) publish(rec *backend.Record, sealed bool) {
+	old, k := in.newest.Load(), in.knownOf(rec)
+	in.newest.Store(k)
+	if old == nil || old.view.Assignment.Version != k.view.Assignment.Version {
+		in.routes.Store(in.routeTo(k.view))
+		in.seen.forget(k.view)
+	}
+	if in.isClient() && (old == nil || old.rec.Coordinator != rec.Coordinator) {
+		in.leader.Store(farPID(rec.Coordinator.Instance))
+	}
+	in.tellPeers(rec)
+	in.gain(old, k)
+	for _, pid := range in.vnodes {
+		in.system.Root.Send(pid, k.view)
+	}
+	in.mu.Lock()
+	for _, s := range in.sources {
+		s.inbox.put(toSource{view: k.view})
+	}
+	in.mu.Unlock()
+	if sealed {
+		in.sealed(rec)
+	}
+	poke(in.recordAt)
+	in.fenceOld(k.view)
+	in.tellNews()
+}
+
+// gain restores the vnodes that a record makes this instance's own.
+func (in *Instance[K, E, S, R]) gain(old, k *known) {
+	if !k.ours {
+		return
+	}
+	for _, v := range k.owned {
+		if old == nil || !old.owns(v) {
+			in.restores.put(v)
+		}
+	}
+	if old == nil || !old.ours {
+		did := "names this incarnation in"
+		if k.rec.Coordinator == in.self {
+			did = "begins"
+		}
+		in.cfg.Timeline.Note(in.began, StepTakeOver, "record %d %s term %d", k.rec.Seq, did, k.rec.Term)
+		in.restores.poke()
+		poke(in.sealedAt) // a fold may be overdue since before the start
+	}
+}
+
+// sealed tells of an epoch. Only where the coordinator is are results merged and emitted.
+func (in *Instance[K, E, S, R]) sealed(rec *backend.Record) {
+	in.problems.fine(sealEpoch)
+	in.watch.stands(rec.Attempt)
+	poke(in.sealedAt)
+	switch {
+	case !in.coordinates():
+		in.emittedAt.Store(uint64(rec.Emitted))
+	case in.merger != nil:
+		in.waiting.Add(1)
+		in.system.Root.Send(in.merger, SealedOf(rec))
+	default:
+		in.waiting.Add(1)
+		in.Emitted(rec.Epoch)
+	}
+}
+
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// opened tells of an attempt: the sources, which put barriers; without sources the vnodes, a few at a time. It may be
+// told again.
+func (in *Instance[K, E, S, R]) opened(a vnode.Attempt) {
+	if old := in.open.Load(); old == nil || *old != a {
+		in.open.Store(&a)
+		in.watch.begin(a, len(in.newest.Load().owned))
+		in.tellPeers(in.beatNow())
+	}
+	k := in.newest.Load()
+	if len(k.view.Sources) == 0 && in.checkpointer != nil {
+		in.system.Root.Send(in.checkpointer, &vnode.OpenAttempt{Attempt: a, View: k.view})
+		return
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, s := range in.sources {
+		s.inbox.put(toSource{attempt: a})
+	}
+}
+
+// abandoned tells why an attempt did not fill.
+func (in *Instance[K, E, S, R]) abandoned(why error) {
+	in.watch.abandon()
+	in.problems.failed(sealEpoch, why)
+}
+
+// stop ends the instance, from one of its own goroutines.
+func (in *Instance[K, E, S, R]) stop(err error) {
+	in.over.RLock()
+	defer in.over.RUnlock()
+	if !in.ended {
+		in.stops.Go(func() { in.Abort(err) })
+	}
+}
+
+func (in *Instance[K, E, S, R]) changed() int64 { return in.dirty.Load() }
+
+// Took counts events that a vnode took.
+func (in *Instance[K, E, S, R]) Took(v vnode.ID, n int) { in.meters.applied[v].Add(uint64(n)) }
+
+// Applied counts the vnodes with changes that no capture holds; the first asks for an epoch.
+func (in *Instance[K, E, S, R]) Applied(_ vnode.ID, changed bool) {
+	if !changed {
+		in.dirty.Add(-1)
+	} else if in.dirty.Add(1) == 1 {
+		in.tell(want{})
+	}
+}
+
+// Answer carries a vnode's reply to its origin, here or in the instance that reads the source or last sent something of
+// the producer. If nobody knows which that is, all are told.
+func (in *Instance[K, E, S, R]) Answer(r vnode.Reply) {
+	if in.answerHere(r) || !in.clustered() {
+		return
+	}
+	if to := in.originOf(&r); to != "" {
+		if to != in.self.Instance {
+			in.system.Root.Send(farPID(to), r)
+		}
+		return
+	}
+	for _, id := range in.peers.all() {
+		in.system.Root.Send(farPID(id), r)
+	}
+}
+
+// answerHere gives a reply to its origin if that is in this process.
+func (in *Instance[K, E, S, R]) answerHere(r vnode.Reply) bool {
+	answer := (*in.origins.Load())[r.Origin]
+	if answer != nil {
+		answer(r)
+	}
+	return answer != nil
+}
+
+// originOf is the instance of a reply's origin; empty if it is not known.
+func (in *Instance[K, E, S, R]) originOf(r *vnode.Reply) string {
+	if r.Generation == 0 {
+		a := in.newest.Load().view.Assignment
+		for _, s := range a.Sources {
+			if s.Source == r.Origin && s.Owner != vnode.Unowned {
+				return a.Members[s.Owner].Instance
+			}
+		}
+	}
+	x, known := in.seen.names.Load(r.Origin)
+	if !known || x.(seenOrigin).generation != r.Generation {
+		return ""
+	}
+	return x.(seenOrigin).instance
+}
+
+// ownedUnder lists the vnodes that this incarnation owns under the assignment of a version; false if that is not the
+// newest known.
+func (in *Instance[K, E, S, R]) ownedUnder(version uint64) ([]vnode.ID, bool) {
+	k := in.newest.Load()
+	return k.owned, k.view.Assignment.Version == version
+}
+
+// Capture hands a capture to the checkpointer.
+func (in *Instance[K, E, S, R]) Capture(c vnode.Capture) {
+	in.problems.fine(runVnode(c.Vnode))
+	in.system.Root.Send(in.checkpointer, c)
+}
+
+// Rejected gives an event to the dead-letter hook.
+func (in *Instance[K, E, S, R]) Rejected(d vnode.Rejected[E]) { in.rejected(d) }
+
+func (in *Instance[K, E, S, R]) rejected(d vnode.Rejected[E]) {
+	in.meters.rejected.Add(1)
+	in.cfg.Log.Warn("event rejected", zap.String("origin", d.Origin), zap.Uint64("position", d.Position), zap.Error(d.Err))
+	if in.cfg.DeadLetter == nil {
+		return
+	}
+	defer func() {
+		if x := recover(); x != nil {
+			in.cfg.Log.Error("the dead-letter hook panicked", zap.Any("panic", x))
+		}
+	}()
+	in.cfg.DeadLetter(d)
+}
+
+// Panicked notes a panic of the app. The vnode restarts.
+func (in *Instance[K, E, S, R]) Panicked(v vnode.ID, p *vnode.PanicError) {
+	in.meters.panics.Add(1)
+	in.problems.note(runVnode(v), p)
+	if p.Doing != "update" {
+		in.tell(captureFailed{}) // the open attempt will not fill: what this life captured, or was to, is gone
+	}
+	in.cfg.Log.Error("the app panicked, the vnode restarts", zap.Error(p), zap.ByteString("stack", p.Stack))
+}
+
+// Emitted says that the sinks took an epoch.
+func (in *Instance[K, E, S, R]) Emitted(e vnode.Epoch) {
+	in.watch.taken(e)
+	if e <= in.left {
+		in.cfg.Timeline.Note(in.began, StepEmit, "epoch %d, which was sealed before this start", e)
+	}
+	in.emittedAt.Store(uint64(e))
+	in.waiting.Add(-1)
+	in.tell(emitted{e})
+	in.tellNews()
+}
+
+// EmitFailed notes that an epoch could not be emitted, or that it went well.
+func (in *Instance[K, E, S, R]) EmitFailed(e vnode.Epoch, err error) {
+	if err == nil {
+		in.problems.fine("emit")
+		return
+	}
+	in.problems.failed("emit", fmt.Errorf("epoch %d: %w", e, err))
+}
+
+// pidsOf are the actors of vnodes that live here.
+func (in *Instance[K, E, S, R]) pidsOf(vnodes []vnode.ID) []*actor.PID {
+	out := make([]*actor.PID, len(vnodes))
+	for i, v := range vnodes {
+		out[i] = in.vnodes[v]
+	}
+	return out
+}
+
+func (in *Instance[K, E, S, R]) route() *routes { return in.routes.Load() }
+
+func (in *Instance[K, E, S, R]) sealedEpoch() vnode.Epoch { return in.newest.Load().rec.Epoch }

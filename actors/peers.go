@@ -1,0 +1,409 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/remote"
+	"github.com/sheaf-go/sheaf/vnode"
+)
+
+// ClusterConfig is how an instance meets the others.
+type ClusterConfig struct {
+	Name        string
+	Members     []remote.Member // all of a static cluster, this one among them, by instance
+	Coordinator string          // the member that coordinates, merges and emits
+	Claim       backend.Claim   // of this one
+	Client      bool            // this is none of the members: it sends and reads
+	App         string          // which app, with its codecs: those of another are strangers
+	Transport   remote.TransportConfig
+}
+
+// peers is what an instance knows of the others that are connected to it.
+type peers struct {
+	mu sync.Mutex // guards up
+	up map[string]remote.Hello
+}
+
+func (p *peers) set(h remote.Hello, up bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if up {
+		p.up[h.Member.Instance] = h
+	} else if p.up[h.Member.Instance].Member == h.Member {
+		delete(p.up, h.Member.Instance)
+	}
+}
+
+func (p *peers) all() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Sorted(maps.Keys(p.up))
+}
+
+// origins remembers from which instance each source or producer last sent, so that it can be answered.
+type seenOrigins struct {
+	names sync.Map // of name to seenOrigin
+}
+
+type seenOrigin struct {
+	generation uint64
+	instance   string
+}
+
+func (s *seenOrigins) note(h *vnode.Header, instance string) {
+	now := seenOrigin{h.Generation, instance}
+	old, known := s.names.Load(h.Origin)
+	if !known || (old != now && h.Generation >= old.(seenOrigin).generation) {
+		s.names.Store(h.Origin, now)
+	}
+}
+
+// forget drops the names that a record does not know any more (I8).
+func (s *seenOrigins) forget(w *vnode.View) {
+	s.names.Range(func(name, x any) bool {
+		_, producer := w.Generations[name.(string)]
+		if !producer && !w.HasSource(name.(string)) && x.(seenOrigin).generation <= w.LastGeneration {
+			s.names.Delete(name)
+		}
+		return true
+	})
+}
+
+// member is the [remote.Handler] of an instance.
+type handler[K vnode.Key, E, S, R any] struct{ in *Instance[K, E, S, R] }
+
+var _ remote.Handler = handler[string, int, int, int]{}
+
+// errStarting refuses a peer before there is anybody to hear it.
+var errStarting = errors.New("it is starting")
+
+// Self implements [remote.Handler].
+func (h handler[K, E, S, R]) Self() remote.Hello {
+	c := h.in.cfg.Cluster
+	hello := remote.Hello{
+		Cluster: c.Name, Lowest: wireFormat, Highest: wireFormat, Member: h.in.self,
+		Capacity: h.in.capacity(), App: c.App, Client: c.Client,
+	}
+	if k := h.in.newest.Load(); k != nil {
+		hello.Version, hello.Term = k.view.Assignment.Version, k.rec.Term
+	}
+	return hello
+}
+
+// Check implements [remote.Handler].
+func (h handler[K, E, S, R]) Check(peer remote.Hello) error {
+	self := h.Self()
+	switch {
+	case !h.in.hears.Load():
+		return errStarting
+	case peer.Capacity != self.Capacity:
+		return fmt.Errorf("vnode_capacity is %d here and %d there", self.Capacity, peer.Capacity)
+	case peer.App != self.App:
+		return fmt.Errorf("the app is %q here and %q there", self.App, peer.App)
+	case peer.Client && self.Client:
+		return errors.New("both are clients")
+	case !peer.Client && !h.in.isMember(peer.Member.Instance):
+		return fmt.Errorf("%q is no member: members are %v", peer.Member.Instance, h.in.memberIDs())
+	}
+	return nil
+}
+
+// Up implements [remote.Handler]: whoever comes is told where things stand.
+func (h handler[K, E, S, R]) Up(peer remote.Hello) {
+	h.in.peers.set(whole(peer), true)
+	h.in.greet(peer.Member.Instance)
+}
+
+// Down implements [remote.Handler].
+func (h handler[K, E, S, R]) Down(peer remote.Hello, _ error) { h.in.peers.set(whole(peer), false) }
+
+// Receive implements [remote.Handler].
+func (h handler[K, E, S, R]) Receive(from remote.Hello, data []byte, done func()) error {
+	return h.in.received(whole(from), data, done)
+}
+
+// whole puts the address into the member, as records have it.
+func whole(h remote.Hello) remote.Hello {
+	h.Member.Address = h.Address
+	return h
+}
+
+// clustered reports whether the instance has a transport.
+func (in *Instance[K, E, S, R]) clustered() bool { return in.transport != nil }
+
+// isClient reports whether this is no member: it owns no vnode and has no store.
+func (in *Instance[K, E, S, R]) isClient() bool {
+	return in.cfg.Cluster != nil && in.cfg.Cluster.Client
+}
+
+// openTransport makes this instance one that others can reach. Until it hears, it refuses them.
+func (in *Instance[K, E, S, R]) openTransport() (err error) {
+	if in.cfg.Cluster == nil {
+		return nil
+	}
+	in.peers.up = map[string]remote.Hello{}
+	in.landings.most = 2 * in.capacity()
+	if in.modes, err = newWireModes(); err != nil {
+		return err
+	}
+	if in.records, err = backend.NewRecordWire(); err != nil {
+		return err
+	}
+	cfg := in.cfg.Cluster.Transport
+	cfg.Handler, cfg.Log = handler[K, E, S, R]{in}, in.cfg.Log
+	if in.transport, err = remote.NewTransport(cfg); err != nil {
+		return fmt.Errorf("open the transport: %w", err)
+	}
+	in.self.Address = in.transport.Address()
+	return nil
+}
+
+// hear lets the others come, and goes to them.
+func (in *Instance[K, E, S, R]) hear() {
+	if !in.clustered() {
+		return
+	}
+	in.hears.Store(true)
+	var others []remote.Member
+	for _, m := range in.cfg.Cluster.Members {
+		if m.Instance != in.self.Instance {
+			others = append(others, m)
+		}
+	}
+	in.transport.Dial(others)
+}
+
+func (in *Instance[K, E, S, R]) closeTransport() error {
+	if !in.clustered() {
+		return nil
+	}
+	return in.transport.Close()
+}
+
+func (in *Instance[K, E, S, R]) memberIDs() []string {
+	if in.cfg.Cluster == nil {
+		return []string{in.self.Instance}
+	}
+	var ids []string
+	for _, m := range in.cfg.Cluster.Members {
+		ids = append(ids, m.Instance)
+	}
+	return ids
+}
+
+func (in *Instance[K, E, S, R]) isMember(id string) bool { return slices.Contains(in.memberIDs(), id) }
+
+// coordinates reports whether the coordinator is in this process.
+func (in *Instance[K, E, S, R]) coordinates() bool {
+	return in.cfg.Cluster == nil || (!in.cfg.Cluster.Client && in.cfg.Cluster.Coordinator == in.self.Instance)
+}
+
+// greet tells a peer that has just come of the newest record, and of the open attempt.
+func (in *Instance[K, E, S, R]) greet(peer string) {
+	if !in.coordinates() {
+		return
+	}
+	k := in.newest.Load()
+	if k == nil || !k.ours {
+		return
+	}
+	pid := farPID(peer)
+	in.system.Root.Send(pid, k.rec)
+	in.system.Root.Send(pid, in.beatNow())
+}
+
+// beatNow is what the coordinator repeats.
+func (in *Instance[K, E, S, R]) beatNow() beat {
+	b := beat{Seq: in.newest.Load().rec.Seq}
+	if a := in.open.Load(); a != nil && uint64(in.newest.Load().rec.Epoch) < a.Number {
+		b.Attempt = *a
+	}
+	return b
+}
+
+// tellPeers sends a message to every instance that is connected.
+func (in *Instance[K, E, S, R]) tellPeers(message any) {
+	if !in.clustered() || !in.coordinates() {
+		return
+	}
+	for _, id := range in.peers.all() {
+		in.system.Root.Send(farPID(id), message)
+	}
+}
+
+// coordinate hands a message of another instance to the coordinator, if it is here.
+func (in *Instance[K, E, S, R]) coordinate(message any) {
+	if in.coordinates() {
+		in.system.Root.Send(in.coordinator, message)
+	}
+}
+
+// follow hands what another instance says of the ledger to the follower. A coordinator knows better.
+func (in *Instance[K, E, S, R]) follow(message any) {
+	if !in.coordinates() {
+		in.system.Root.Send(in.follower, message)
+	}
+}
+
+// repeat sends again what may have been lost on its way to the coordinator.
+func (in *Instance[K, E, S, R]) repeat() {
+	if in.changed() > 0 {
+		in.tell(want{})
+	}
+	in.asks.repeat(in.tell)
+	if in.checkpointer != nil {
+		in.system.Root.Send(in.checkpointer, remind{})
+	}
+}
+
+// beatEvery is how often the coordinator says where it stands.
+const beatEvery = 250 * time.Millisecond
+
+// beatLoop repeats what the coordinator said: messages between instances may be lost.
+func (in *Instance[K, E, S, R]) beatLoop() {
+	every := time.NewTicker(beatEvery)
+	defer every.Stop()
+	for {
+		select {
+		case <-in.ctx.Done():
+			return
+		case <-every.C:
+			in.tellPeers(in.beatNow())
+		}
+	}
+}
+
+func (in *Instance[K, E, S, R]) search(ctx context.Context) (*backend.Record, error) {
+	return in.ledger.Newest(ctx, in.newest.Load().rec)
+}
+
+// callTime is how long an incarnation may take to answer that it is alive.
+const callTime = 2 * time.Second
+
+func (in *Instance[K, E, S, R]) call(ctx context.Context, m vnode.Member) (vnode.Member, bool) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	hello, err := in.transport.Probe(ctx, m.Address)
+	return whole(hello).Member, err == nil
+}
+
+// callThoseBefore makes sure that nobody is alive who has the id of this instance, or another that coordinates by
+// another configuration.
+func (in *Instance[K, E, S, R]) callThoseBefore(ctx context.Context, newest *backend.Record) error {
+	for _, m := range []vnode.Member{newest.Coordinator, memberOf(newest, in.self.Instance)} {
+		if m.Address == "" || m.Address == in.self.Address || (m.Instance != in.self.Instance && !in.isMember(m.Instance)) {
+			continue
+		}
+		who, answered := in.call(ctx, m)
+		switch {
+		case !answered || who.Instance != m.Instance || who.Incarnation == in.self.Incarnation:
+		case who.Instance == in.self.Instance:
+			return &InUseError{Member: who}
+		case who == m:
+			return fmt.Errorf("instance %s coordinates at %s, and this one, %s, is configured to: merger_instance must be the same for all",
+				who.Instance, who.Address, in.self.Instance)
+		}
+	}
+	return nil
+}
+
+func memberOf(rec *backend.Record, id string) vnode.Member {
+	m, _ := rec.Assignment.InForce(id)
+	return m
+}
+
+// routes says where each vnode is sent to. It is immutable.
+type routes struct {
+	pids []*actor.PID // by vnode; nil: it belongs to nobody
+	dest []uint16     // by vnode: of whose credit a batch takes; 0 is this process
+}
+
+// routeTo makes the routes of a view.
+func (in *Instance[K, E, S, R]) routeTo(w *vnode.View) *routes {
+	old := in.routes.Load()
+	r := &routes{pids: make([]*actor.PID, in.capacity()), dest: make([]uint16, in.capacity())}
+	far := map[string]*actor.PID{}
+	for v := range r.pids {
+		owner, ok := w.Assignment.Owner(vnode.ID(v))
+		switch {
+		case in.cfg.Cluster == nil || (ok && owner == in.self):
+			r.pids[v] = in.vnodes[v]
+		case ok && owner.Instance != in.self.Instance:
+			pid := far[owner.Instance]
+			if pid == nil {
+				pid = farPID(owner.Instance)
+				far[owner.Instance] = pid
+			}
+			r.pids[v], r.dest[v] = pid, uint16(1+slices.Index(in.memberIDs(), owner.Instance))
+		}
+	}
+	_ = old
+	return r
+}
+
+// asks are the questions to a coordinator of another instance that it has not answered.
+type asks struct {
+	tickets atomic.Uint64
+	mu      sync.Mutex // guards open
+	open    map[uint64]*openAsk
+}
+
+type openAsk struct {
+	request Request
+	answers chan<- Answer // buffered
+	told    time.Time
+}
+
+func (a *asks) put(r Request, answers chan<- Answer) Request {
+	r.Ticket = a.tickets.Add(1)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.open == nil {
+		a.open = map[uint64]*openAsk{}
+	}
+	a.open[r.Ticket] = &openAsk{request: r, answers: answers, told: time.Now()}
+	return r
+}
+
+func (a *asks) drop(ticket uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.open, ticket)
+}
+
+func (a *asks) answer(x Answer) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if q := a.open[x.Ticket]; q != nil {
+		delete(a.open, x.Ticket)
+		q.answers <- x
+	}
+}
+
+// askAgain is after how long a question is repeated.
+const askAgain = 500 * time.Millisecond
+
+func (a *asks) repeat(tell func(any)) {
+	a.mu.Lock()
+	var due []Request
+	for _, q := range a.open {
+		if time.Since(q.told) > askAgain {
+			q.told = time.Now()
+			due = append(due, q.request)
+		}
+	}
+	a.mu.Unlock()
+	for _, r := range due {
+		tell(r)
+	}
+}
