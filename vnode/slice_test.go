@@ -359,13 +359,13 @@ func TestChurnLeavesMemoryFlat(t *testing.T) {
 	}
 }
 
-func heap(keep any) uint64 {
+func heap(keep any) int64 {
 	var m runtime.MemStats
 	runtime.GC()
 	runtime.GC()
 	runtime.ReadMemStats(&m)
 	runtime.KeepAlive(keep)
-	return m.HeapAlloc
+	return int64(m.HeapAlloc)
 }
 
 // TestUnsealedCapturesStayBounded captures again and again without a seal (I8).
