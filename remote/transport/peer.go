@@ -63,8 +63,8 @@ func (p *peer) run(ctx context.Context, earlier <-chan struct{}) {
 		p.err = err
 		p.mu.Unlock()
 		p.t.refusals.failed(p.instance, err)
-		if held > wait {
-			wait = minWait
+		if refused := new(remote.RefusedError); held > 0 && (held > wait || !errors.As(err, &refused)) {
+			wait = minWait // it broke: the peer may be there at once
 		}
 		p.pause(ctx, wait/2+rand.N(wait))
 	}
