@@ -23,6 +23,8 @@ type (
 	Reader[E any] = actors.Reader[E]
 	// Pin keeps an epoch under a name.
 	Pin = backend.Pin
+	// Cut is a source's position at the newest sealed epoch, and whether that is its end.
+	Cut = backend.Cut
 	// Status is what an instance knows of itself at one moment.
 	Status = actors.Status
 	// Event is one thing that an instance did to recover.
@@ -209,6 +211,10 @@ func (i *Instance[K, E, S, R]) Pins(ctx context.Context) ([]Pin, error) { return
 
 // Status says where the instance stands, what it has done, what goes wrong, and what holds producers back.
 func (i *Instance[K, E, S, R]) Status() Status { return i.in.Status() }
+
+// Cuts says how much of each source is sealed, by name: of all sources that the store knows, also those that other members
+// of a cluster read. It is of the newest record that is known here, which may lag behind the store.
+func (i *Instance[K, E, S, R]) Cuts() []Cut { return i.in.Cuts() }
 
 // Timeline says what the instance did to recover and how long it took, oldest first: what was opened, probed, found,
 // taken over, restored and replayed at its start, and what failed and was tried again since. Of a long life it keeps the

@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"slices"
+
 	"github.com/sheaf-go/sheaf/backend"
 	"github.com/sheaf-go/sheaf/merger"
 	"github.com/sheaf-go/sheaf/vnode"
@@ -25,6 +27,10 @@ func ViewOf(r *backend.Record) *vnode.View {
 func SealedOf(r *backend.Record) *merger.Sealed {
 	return &merger.Sealed{Epoch: r.Epoch, Attempt: r.Attempt, Tips: r.Tips, Cuts: cutsOf(r)}
 }
+
+// Cuts are the sealed positions of all sources that the newest known record knows, by name; also of those that other
+// instances read.
+func (in *Instance[K, E, S, R]) Cuts() []backend.Cut { return slices.Clone(in.newest.Load().rec.Cuts) }
 
 func cutsOf(r *backend.Record) map[string]uint64 {
 	cuts := make(map[string]uint64, len(r.Cuts))
