@@ -31,7 +31,7 @@ func mayImport() map[string][]string {
 		"sheaftest":           {".", "vnode", "backend", "internal/storehook"},
 		"internal/storehook":  {"backend"},
 		"internal/servertest": {"backend", "vnode"},
-		"cmd":                 {".", "vnode", "backend", "merger", "actors/bridge", "sheaftest"},
+		"cmd":                 {".", "vnode", "backend", "merger", "remote", "actors/bridge", "sheaftest"},
 		"bench":               {".", "vnode", "backend", "merger", "internal/storehook"},
 	}
 }

@@ -62,6 +62,7 @@ func boardApp(int) sheaf.App[flights.Airport, flights.Flight, flights.BoardState
 		Merge:       flights.MergeBoard,
 		StateCodec:  flights.BoardStateCodec{},
 		ResultCodec: flights.BoardCodec{},
+		EventCodec:  flights.FlightCodec{},
 	}
 }
 
@@ -74,6 +75,7 @@ func routeDaysApp(capacity int) sheaf.App[flights.RouteDay, flights.Flight, flig
 		Merge:       flights.MergeRouteDays,
 		StateCodec:  flights.RouteDayStateCodec{},
 		ResultCodec: flights.RouteDaysCodec{},
+		EventCodec:  flights.FlightCodec{},
 	}
 }
 

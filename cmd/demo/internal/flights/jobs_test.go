@@ -138,6 +138,66 @@ func TestCodecsRoundTrip(t *testing.T) {
 	roundTrip(t, flights.RouteDaysCodec{}, flights.RouteDays{Keys: 2, Flights: 3, Vnodes: map[vnode.ID]flights.Digest{0: 7, 65_534: math.MaxUint64}}, false)
 }
 
+func TestFlightsTravelInFourteenBytes(t *testing.T) {
+	ord, lga := flights.Airport{'O', 'R', 'D'}, flights.Airport{'L', 'G', 'A'}
+	for _, f := range []flights.Flight{
+		{Minute: 16_341_119, Delay: -7, Distance: 733, Origin: ord, Destination: lga},
+		{Minute: math.MinInt32, Delay: math.MinInt16, Origin: lga, Destination: ord},
+		{Minute: math.MaxInt32, Delay: math.MaxInt16, Distance: math.MaxUint16, Origin: ord, Destination: ord},
+	} {
+		roundTrip(t, flights.FlightCodec{}, f, true)
+	}
+	rows := firstFlights(t, 10_000)
+	for _, f := range rows {
+		text, err := flights.FlightCodec{}.Append(nil, &f)
+		var got flights.Flight
+		if err = errors.Join(err, flights.FlightCodec{}.Decode(text, &got)); err != nil || got != f || len(text) != 14 {
+			t.Fatalf("%+v in %d bytes: got %+v, %v, want the same in 14", f, len(text), got, err)
+		}
+	}
+	if err := (flights.FlightCodec{}).Decode([]byte("12345678ORDlga"), new(flights.Flight)); !errors.Is(err, flights.ErrEncoding) {
+		t.Errorf("decode small letters: got %v, want %v", err, flights.ErrEncoding)
+	}
+}
+
+// firstFlights reads the first rows of the sample.
+func firstFlights(t *testing.T, n int) []flights.Flight {
+	t.Helper()
+	in, err := flights.Sample()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	rows, err := flights.Partitions(in, 1, nil)[0].Open(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	all := make([]flights.Flight, n)
+	if n, err = rows.Read(t.Context(), all); err != nil || n == 0 {
+		t.Fatalf("read: got %d rows, %v", n, err)
+	}
+	return all[:n]
+}
+
+// What is taken for a flight is the encoding of exactly that flight.
+func FuzzFlightCodec(f *testing.F) {
+	f.Add([]byte("\x00\xf9\x58\x3f\xff\xf9\x02\xddORDLGA"))
+	f.Add([]byte("12345678ORDlga"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var got flights.Flight
+		if err := (flights.FlightCodec{}).Decode(text, &got); err != nil {
+			if !errors.Is(err, flights.ErrEncoding) {
+				t.Errorf("decode %q: got error %v, want %v", text, err, flights.ErrEncoding)
+			}
+			return
+		}
+		if again, err := (flights.FlightCodec{}).Append(nil, &got); err != nil || !bytes.Equal(again, text) {
+			t.Errorf("%+v, decoded from %q, is encoded as %q, %v", got, text, again, err)
+		}
+	})
+}
+
 func TestResultCodecsRefuseDisorder(t *testing.T) {
 	state := "\x02\x02\x02\x00"
 	for _, text := range []string{"ORD" + state + "LGA" + state, "ORD" + state + "ORD" + state, "ord" + state, "OR", "ORD\x02"} {
