@@ -1,6 +1,22 @@
 package main
 
-import "io"
+import (
+	"io"
+
+	"github.com/sheaf-go/sheaf/backend"
+)
 
 // Demo carries out a command line and returns the exit code.
 func Demo(args []string, out, notes io.Writer) int { return demo(args, out, notes) }
+
+// ClusterConfigs returns the configs that demo cluster writes.
+func ClusterConfigs(url string, n int) ([]backend.Config, error) { return clusterConfigs(url, n) }
+
+// WriteConfig writes a config to a file of a directory.
+func WriteConfig(dir string, c backend.Config) (string, error) { return writeConfig(dir, c) }
+
+// MembersOf lists the members that a config names.
+func MembersOf(c backend.Config) ([]string, error) {
+	at, err := seatOf(c)
+	return at.ids, err
+}

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/sheaf-go/sheaf/backend"
@@ -61,6 +62,17 @@ func wrongFlags(f *flag.FlagSet, errs ...error) error {
 		return nil
 	}
 	return &usageError{fmt.Errorf("%s: %w\nsee demo help %s", f.Name(), err, f.Name())}
+}
+
+// notEmpty is an error for each flag that names a place or a file and is set to nothing.
+func notEmpty(f *flag.FlagSet) error {
+	var errs []error
+	f.Visit(func(each *flag.Flag) {
+		if slices.Contains([]string{"config", "state", "input", "out", "dir"}, each.Name) && each.Value.String() == "" {
+			errs = append(errs, fmt.Errorf("--%s is empty", each.Name))
+		}
+	})
+	return errors.Join(errs...)
 }
 
 // place is where a state is, as the flags say it.

@@ -24,6 +24,9 @@ type streams struct{ out, notes io.Writer }
 func commands() []command {
 	return []command{
 		{"run", "count flights; without --state in memory, with it for good", runCommand},
+		{"cluster", "count as run does, with several processes of this machine", clusterCommand},
+		{"node", "count as one member of a cluster", nodeCommand},
+		{"certs", "make an authority and certificates for the members of a cluster", certsCommand},
 		{"inspect", "show what the newest record of a state says", inspectCommand},
 		{"verify", "check that everything that a state retains is whole", verifyCommand},
 		{"export", "print all keys of an epoch as JSON lines", exportCommand},

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"github.com/sheaf-go/sheaf/backend"
@@ -17,23 +16,10 @@ func (r *run) narrate(in instance) (end func()) {
 		return func() {}
 	}
 	n := &narrator{in: in, w: r.streams.notes}
-	over := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		tick := time.NewTicker(liveTime)
-		defer tick.Stop()
-		for n.tell(); ; n.tell() {
-			select {
-			case <-tick.C:
-			case <-over:
-				return
-			}
-		}
-	})
+	n.tell()
+	stop := every(liveTime, n.tell, n.tell)
 	return func() {
-		close(over)
-		wg.Wait()
-		n.tell()
+		stop()
 		n.sum()
 	}
 }
@@ -65,6 +51,9 @@ func (n *narrator) tell() {
 
 func (n *narrator) sum() {
 	s := n.in.Status()
+	for _, held := range s.Held {
+		fmt.Fprintf(n.w, "demo: held back at the end: %s\n", held)
+	}
 	fmt.Fprintf(n.w, "demo: %d epochs sealed, %d given up\n", s.Counts.Sealed, s.Counts.Abandoned)
 	if l := s.LastSeal; l.Epoch > 0 {
 		fmt.Fprintf(n.w, "demo: the last took %v: %v to barriers, %v to captures, %v to write, %v to append\n",

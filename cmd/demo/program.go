@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync/atomic"
+	"time"
 
 	"gocloud.dev/blob"
 
@@ -17,19 +18,28 @@ import (
 
 // job is a program whose types its users need not know.
 type job interface {
-	// open runs the job on a store. Each result goes to out, unless that is nil, and then to newest. An error that no
-	// repetition mends goes to fail.
-	open(ctx context.Context, cfg sheaf.Config, out *blob.Bucket, newest *atomic.Pointer[shown], fail func(error)) (instance, error)
+	// open runs the job on a store.
+	open(ctx context.Context, cfg sheaf.Config, o opening) (instance, error)
 	// sealed returns the result of a record's sealed epoch.
 	sealed(ctx context.Context, objects backend.Objects, rec *backend.Record) (*shown, error)
 	// export writes all keys of a record's sealed epoch as JSON lines.
 	export(ctx context.Context, objects backend.Objects, rec *backend.Record, w io.Writer) error
 }
 
+// opening says where the results of a job go: to out, unless that is nil, and then to newest, each held back for some time
+// before. An error that no repetition mends goes to fail.
+type opening struct {
+	out    *blob.Bucket
+	slow   time.Duration
+	newest *atomic.Pointer[shown]
+	fail   func(error)
+}
+
 // instance is what a run needs of a [sheaf.Instance].
 type instance interface {
 	Attach(ctx context.Context, name string, s sheaf.Source[flights.Flight]) (<-chan struct{}, error)
 	Status() sheaf.Status
+	Cuts() []sheaf.Cut
 	Timeline() []sheaf.Event
 	Bucket() *blob.Bucket
 	Done() <-chan struct{}
@@ -52,13 +62,16 @@ type program[K sheaf.Key, S, R any, F flights.EpochFile] struct {
 	report func(file F, resumed *flights.EpochHead) any
 }
 
-func (p *program[K, S, R, F]) open(ctx context.Context, cfg sheaf.Config, out *blob.Bucket, newest *atomic.Pointer[shown], fail func(error)) (instance, error) {
+func (p *program[K, S, R, F]) open(ctx context.Context, cfg sheaf.Config, o opening) (instance, error) {
 	var sinks []sheaf.Sink[R]
-	if out != nil {
-		sinks = append(sinks, failing[R]{p.objects(out), fail})
+	if o.slow > 0 {
+		sinks = append(sinks, sheaf.SinkFunc[R](func(ctx context.Context, _ sheaf.Result[R]) error { return hold(ctx, o.slow) }))
+	}
+	if o.out != nil {
+		sinks = append(sinks, failing[R]{p.objects(o.out), o.fail})
 	}
 	sinks = append(sinks, sheaf.SinkFunc[R](func(_ context.Context, r sheaf.Result[R]) error {
-		newest.Store(p.show(r))
+		o.newest.Store(p.show(r))
 		return nil
 	}))
 	in, err := sheaf.Open(ctx, cfg, p.app(cfg.State.Capacity()), sinks...)
@@ -118,4 +131,16 @@ func (f failing[R]) Emit(ctx context.Context, r sheaf.Result[R]) error {
 		f.fail(fmt.Errorf("write to --out: %w", err))
 	}
 	return err
+}
+
+// hold waits.
+func hold(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -19,13 +19,16 @@ const (
 // follow reports progress until stop is called: a line that changes where people look at the output, and log entries of
 // level debug.
 func (r *run) follow(in instance) (stop func()) {
-	live := !r.options.json && isTerminal(r.streams.out)
-	if !live && !r.log.Core().Enabled(zap.DebugLevel) {
+	live := !r.options.json && r.options.report == 0 && r.seat.merges() && isTerminal(r.streams.out)
+	if !live && r.options.report == 0 && !r.log.Core().Enabled(zap.DebugLevel) {
 		return func() {}
 	}
-	p := &progress{run: r, in: in, live: live, every: logTime, read: map[string]uint64{}, began: time.Now()}
+	p := &progress{run: r, in: in, live: live, log: r.log, every: logTime, read: map[string]uint64{}, began: time.Now()}
 	if live {
 		p.every = liveTime
+	}
+	if r.options.report > 0 {
+		p.every, p.log = r.options.report, newLog(r.streams.notes, false, zap.DebugLevel)
 	}
 	if r.resumed != nil {
 		p.before = r.resumed.Records
@@ -33,9 +36,26 @@ func (r *run) follow(in instance) (stop func()) {
 			p.read[name] = rows
 		}
 	}
+	return every(p.every, p.tell, p.clear)
+}
+
+// every calls tell at each tick until stop is called, and then last.
+func every(d time.Duration, tell, last func()) (stop func()) {
 	end := make(chan struct{})
 	var wg sync.WaitGroup
-	wg.Go(func() { p.report(end) })
+	wg.Go(func() {
+		tick := time.NewTicker(d)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				tell()
+			case <-end:
+				last()
+				return
+			}
+		}
+	})
 	return func() {
 		close(end)
 		wg.Wait()
@@ -46,6 +66,7 @@ func (r *run) follow(in instance) (stop func()) {
 type progress struct {
 	run    *run
 	in     instance
+	log    *zap.Logger
 	live   bool
 	every  time.Duration
 	read   map[string]uint64 // rows by source, also of those that have ended
@@ -53,29 +74,21 @@ type progress struct {
 	began  time.Time
 }
 
-func (p *progress) report(end <-chan struct{}) {
-	tick := time.NewTicker(p.every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			p.tell()
-		case <-end:
-			if p.live {
-				fmt.Fprint(p.run.streams.out, "\r\x1b[K")
-			}
-			return
-		}
+func (p *progress) clear() {
+	if p.live {
+		fmt.Fprint(p.run.streams.out, "\r\x1b[K")
 	}
 }
 
 func (p *progress) tell() {
-	s := p.in.Status()
+	s, flying := p.in.Status(), int64(0)
 	for _, each := range s.Sources {
 		p.read[each.Name] = max(p.read[each.Name], each.Read)
+		flying += each.InFlight
 	}
 	head := flights.NewEpochHead(uint64(s.Epoch), p.read)
-	p.run.log.Debug("progress", zap.Uint64("epoch", head.Epoch), zap.Uint64("rows", head.Records), zap.Any("read", head.Cut))
+	p.log.Debug("progress", zap.Uint64("epoch", head.Epoch), zap.Uint64("emitted", uint64(s.Emitted)), zap.Uint64("rows", head.Records),
+		zap.Any("read", head.Cut), zap.Int64("in_flight", flying), zap.Strings("held", s.Held), zap.Any("problems", s.Problems))
 	if p.live {
 		fmt.Fprintf(p.run.streams.out, "\r\x1b[K%s rows, %s, epoch %d", flights.Count(int64(head.Records)),
 			flights.Rate(head.Records-min(p.before, head.Records), time.Since(p.began)), head.Epoch)

@@ -26,23 +26,32 @@ func runCommand(args []string, s streams) error {
 	if err != nil {
 		return err
 	}
+	if len(config.SeedPeers) > 0 {
+		return fmt.Errorf("%s: seed_peers names other members: start each of them with demo node", o.config)
+	}
+	return newRun(o, config, alone(), s)
+}
+
+// newRun runs from the flags of a command line to its result.
+func newRun(o options, config backend.Config, at seat, s streams) error {
 	alive, fail := context.WithCancelCause(context.Background())
 	ctx, release := untilStopped(alive)
 	defer release()
 	people := isTerminal(s.notes)
 	s.notes = &oneByOne{w: s.notes}
 	r := &run{
-		options: o, streams: s, job: jobs()[o.job], alive: alive, fail: fail, log: newLog(s.notes, people, o.level),
+		options: o, streams: s, seat: at, job: jobs()[o.job], alive: alive, fail: fail, log: newLog(s.notes, people, o.level),
 		config: sheaf.Config{State: config, Epoch: o.epoch},
 	}
 	r.config.Log = r.log
 	return r.do(ctx)
 }
 
-// run is one run from its flags to its result.
+// run is one run from its flags to its result: alone, or as a member of a cluster.
 type run struct {
 	options options
 	streams streams
+	seat    seat
 	job     job
 	config  sheaf.Config
 	alive   context.Context // ends when something fails that no repetition mends; a signal does not end it
@@ -87,7 +96,7 @@ func openInput(path string) (*flights.Input, error) {
 }
 
 func (r *run) openOut(ctx context.Context) (*blob.Bucket, error) {
-	if r.options.out == "" {
+	if r.options.out == "" || !r.seat.merges() {
 		return nil, nil
 	}
 	url, err := r.options.outURL()
@@ -103,7 +112,10 @@ func (r *run) openOut(ctx context.Context) (*blob.Bucket, error) {
 
 // count runs the job over the input, closes it and prints its result.
 func (r *run) count(ctx context.Context, made settings, out *blob.Bucket) error {
-	in, err := r.job.open(ctx, r.config, out, &r.newest, r.fail)
+	in, err := r.open(ctx, out)
+	if errors.Is(err, errCounted) {
+		return errors.Join(r.resume(ctx), r.show())
+	}
 	if err != nil {
 		return err
 	}
@@ -119,7 +131,28 @@ func (r *run) count(ctx context.Context, made settings, out *blob.Bucket) error 
 	return errors.Join(err, r.show())
 }
 
-// drive attaches the sources and waits until their ends are sealed.
+// open opens the state.
+func (r *run) open(ctx context.Context, out *blob.Bucket) (instance, error) {
+	o := opening{out: out, slow: r.options.slow, newest: &r.newest, fail: r.fail}
+	if r.seat.alone() {
+		return r.job.open(ctx, r.config, o)
+	}
+	switch counted, err := r.counted(ctx); {
+	case err != nil:
+		return nil, err
+	case counted:
+		return nil, errCounted
+	}
+	ctx, stop := r.untilCounted(ctx)
+	defer stop()
+	in, err := r.job.open(ctx, r.config, o)
+	if err != nil && errors.Is(context.Cause(ctx), errCounted) {
+		return nil, errCounted
+	}
+	return in, err
+}
+
+// drive attaches the sources that are read here and waits until the ends of all sources are sealed.
 func (r *run) drive(ctx context.Context, in instance, made settings) error {
 	if err := r.resume(ctx); err != nil {
 		return err
@@ -128,7 +161,10 @@ func (r *run) drive(ctx context.Context, in instance, made settings) error {
 		return err
 	}
 	var ends []<-chan struct{}
-	for _, part := range flights.Partitions(r.input, r.options.sources, flights.NewPace(r.options.rate)) {
+	for i, part := range flights.Partitions(r.input, r.options.sources, flights.NewPace(r.options.rate)) {
+		if !r.seat.reads(i) {
+			continue
+		}
 		end, err := in.Attach(ctx, part.Name(), source{part, r.fail, r.log})
 		if err != nil {
 			return err
@@ -146,7 +182,7 @@ func (r *run) drive(ctx context.Context, in instance, made settings) error {
 			return context.Cause(ctx)
 		}
 	}
-	return nil
+	return r.awaitOthers(ctx, in)
 }
 
 // resume finds out where the state stands before the first source is attached, and says so. What is in memory is new.
@@ -162,11 +198,14 @@ func (r *run) resume(ctx context.Context) error {
 		r.newest.CompareAndSwap(nil, last)
 		return err
 	})
-	if errors.Is(err, fs.ErrNotExist) {
+	if unbegun(err) {
 		return nil
 	}
 	return err
 }
+
+// unbegun reports whether a state could not be read since nothing was ever written to it.
+func unbegun(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, backend.ErrEmpty) }
 
 // close seals what was read and ends the instance, also after a signal. After any other failure, before it or meanwhile,
 // it ends as after a crash: the next run reads again what is not sealed.
@@ -174,15 +213,20 @@ func (r *run) close(in instance, failure error) error {
 	if failure != nil && !wasStopped(failure) {
 		r.fail(failure)
 	}
-	err := in.Close(r.alive)
+	ctx, release := r.closing()
+	defer release()
+	err := in.Close(ctx)
 	if cause := context.Cause(r.alive); cause != nil {
 		return cause
 	}
 	return errors.Join(failure, err)
 }
 
-// show prints the last result.
+// show prints the last result, where results are.
 func (r *run) show() error {
+	if !r.seat.merges() {
+		return nil
+	}
 	last := r.newest.Load()
 	if last == nil {
 		return errors.New("no epoch was sealed: there is no result")

@@ -93,7 +93,8 @@ func (s settings) check(ctx context.Context, config backend.Config) error {
 	return errors.Join(err, store.Close())
 }
 
-// keep leaves the settings in a state that holds no rows, and compares them with those of one that has any.
+// keep leaves the settings in a state that holds no rows, and compares them with those of one that has any. Of several
+// members that do so at once one creates them; the others compare theirs.
 func (s settings) keep(ctx context.Context, bucket *blob.Bucket, rows bool) error {
 	was, err := readSettings(ctx, bucket)
 	switch {
@@ -109,7 +110,13 @@ func (s settings) keep(ctx context.Context, bucket *blob.Bucket, rows bool) erro
 		return err
 	}
 	once := &blob.WriterOptions{IfNotExist: true, ContentType: "application/json"}
-	if err := bucket.WriteAll(ctx, settingsKey, append(text, '\n'), once); err != nil {
+	err = bucket.WriteAll(ctx, settingsKey, append(text, '\n'), once)
+	if code := gcerrors.Code(err); code == gcerrors.FailedPrecondition || code == gcerrors.AlreadyExists {
+		if was, err = readSettings(ctx, bucket); err == nil && was != nil {
+			return was.refuse(s)
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("write %s: %w", settingsObject, err)
 	}
 	return nil
