@@ -82,8 +82,8 @@ func TestReconnectRepeatsTrackedFrames(t *testing.T) {
 				t.Fatalf("frame %d was done with %d times", i, n)
 			}
 		}
-		if len(a.downs) < cuts {
-			t.Errorf("the connection broke %d times only", len(a.downs))
+		if _, downs, _ := a.counts(); downs < cuts {
+			t.Errorf("the connection broke %d times only", downs)
 		}
 	})
 }
@@ -236,8 +236,8 @@ func TestFrameThatCannotBeEncodedIsDroppedAlone(t *testing.T) {
 	a.Send("b", tracked{number(1), &done})
 	b.await(t, "the frame behind", func() bool { return len(b.got) == 1 })
 	eventually(t, "all are done with", func() bool { return done.Load() == 4 })
-	if got := len(a.downs); got > 0 {
-		t.Errorf("the connection broke %d times", got)
+	if _, downs, _ := a.counts(); downs > 0 {
+		t.Errorf("the connection broke %d times", downs)
 	}
 }
 
@@ -283,7 +283,7 @@ func TestSlowReceiverIsNotGone(t *testing.T) {
 	time.AfterFunc(8*time.Second, func() { close(resume) })
 	<-resume
 	b.await(t, "all frames", func() bool { return len(b.got) == frames })
-	if len(a.downs) > 0 {
-		t.Errorf("a slow peer was taken for gone: %v", a.whys)
+	if _, downs, _ := a.counts(); downs > 0 {
+		t.Error("a slow peer was taken for gone")
 	}
 }

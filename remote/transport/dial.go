@@ -51,7 +51,7 @@ func (t *Transport) dial(ctx context.Context, address string, hello wire.Hello) 
 	}
 	if err != nil {
 		l.close()
-		return nil, answer, t.unanswered(l, peer, err)
+		return nil, answer, unanswered(ctx, l, peer, err)
 	}
 	l.conn.greet()
 	return l, answer, nil
@@ -99,9 +99,12 @@ func (t *Transport) greet(l *link, peer string, hello wire.Hello) (remote.Hello,
 }
 
 // unanswered says why there was no answer.
-func (t *Transport) unanswered(l *link, peer string, err error) error {
+func unanswered(ctx context.Context, l *link, peer string, err error) error {
 	var refused *remote.RefusedError
 	cause := l.conn.failure()
+	if ctx.Err() != nil {
+		cause = context.Cause(ctx) // and the rest came of it
+	}
 	switch {
 	case errors.As(err, &refused):
 		return refused

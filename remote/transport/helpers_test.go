@@ -91,6 +91,13 @@ func (h *handler) Receive(from remote.Hello, data []byte, done func()) error {
 	return nil
 }
 
+// counts returns how often peers came up and went down, and how many frames came.
+func (h *handler) counts() (ups, downs, got int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.ups), len(h.downs), len(h.got)
+}
+
 // await waits until something holds of a handler.
 func (h *handler) await(t testing.TB, what string, holds func() bool) {
 	t.Helper()

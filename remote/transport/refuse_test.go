@@ -69,8 +69,9 @@ func TestMismatchesAreRefused(t *testing.T) {
 					}
 				}
 				goesOn(t, a, third)
-				if len(b.got) > 0 || len(a.ups) != 1 {
-					t.Errorf("a refused peer received %d frames, and %d peers are up", len(b.got), len(a.ups))
+				_, _, got := b.counts()
+				if ups, _, _ := a.counts(); got > 0 || ups != 1 {
+					t.Errorf("a refused peer received %d frames, and %d peers are up", got, ups)
 				}
 			})
 		})
@@ -82,9 +83,7 @@ func goesOn(t *testing.T, from, to *node) {
 	t.Helper()
 	name := to.hello.Member.Instance
 	from.await(t, name+" is up", func() bool { return len(from.ups) > len(from.downs) })
-	to.mu.Lock()
-	before := len(to.got)
-	to.mu.Unlock()
+	_, _, before := to.counts()
 	var done atomic.Int64
 	if !from.Send(name, tracked{number(1), &done}) {
 		t.Fatalf("a frame for %s is dropped", name)
