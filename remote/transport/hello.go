@@ -56,6 +56,8 @@ func (t *Transport) judge(self, h remote.Hello, id identity) *remote.RefusedErro
 	switch {
 	case max(h.Lowest, self.Lowest) > min(h.Highest, self.Highest):
 		return refusal(peer, remote.RefusedFormat, "formats %d to %d, not %d to %d", h.Lowest, h.Highest, self.Lowest, self.Highest)
+	case peer == "":
+		return refusal(peer, remote.RefusedInstance, "it has no name")
 	case peer == self.Member.Instance:
 		return refusal(peer, remote.RefusedInstance, "it goes by the name of this instance")
 	}

@@ -29,7 +29,7 @@ func (t *Transport) serverOptions(creds credentials.TransportCredentials) []grpc
 		grpc.MaxSendMsgSize(math.MaxInt32),
 		grpc.MaxConcurrentStreams(1),
 		grpc.MaxHeaderListSize(maxHeaders),
-		grpc.ConnectionTimeout(2*handshakeTime), // the listener's timer comes first, and knows why
+		grpc.ConnectionTimeout(2 * handshakeTime), // the listener's timer comes first, and knows why
 		grpc.StaticStreamWindowSize(window),
 		grpc.StaticConnWindowSize(window),
 		grpc.ReadBufferSize(ioBuffer),

@@ -126,15 +126,22 @@ func (p *peer) serve(s *session, address string) error {
 	}
 	p.t.refusals.connected(p.instance)
 	p.queue.connected()
-	defer p.queue.disconnected() // also when the handler panics
+	defer p.finish(nil) // also when the handler panics
 	p.t.cfg.Handler.Up(s.hello)
 	cause := s.serve()
-	p.mu.Lock()
-	p.session, p.err = nil, cause
-	p.mu.Unlock()
-	p.queue.disconnected()
+	p.finish(cause)
 	p.t.cfg.Handler.Down(s.hello, cause)
 	return cause
+}
+
+// finish ends what begin began.
+func (p *peer) finish(cause error) {
+	p.mu.Lock()
+	if p.session = nil; cause != nil {
+		p.err = cause
+	}
+	p.mu.Unlock()
+	p.queue.disconnected()
 }
 
 // begin makes a session the peer's, and reports whether it is with another incarnation than the one before.

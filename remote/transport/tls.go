@@ -155,6 +155,8 @@ func (t *Transport) secure(ctx context.Context, c net.Conn, end func(net.Conn, *
 	p, err := t.keys.load()
 	if err != nil {
 		t.refusals.warn("", "TLS files", err)
+	} else {
+		t.refusals.connected("") // the next trouble with them is logged again
 	}
 	s := end(c, p)
 	if err := s.HandshakeContext(ctx); err != nil {
