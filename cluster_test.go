@@ -112,3 +112,117 @@ func TestClusterCountsWhatEveryMemberSends(t *testing.T) {
 		t.Errorf("the last result is %+v, want %+v", last.Value, want)
 	}
 }
+
+// exact is a sink that checks every result against its own cuts: each event of its sources adds 1.
+func exact(t *testing.T, box *inbox) sheaf.Sink[total] {
+	return sheaf.SinkFunc[total](func(ctx context.Context, r sheaf.Result[total]) error {
+		var want int64
+		for _, at := range r.Cuts {
+			want += int64(at)
+		}
+		if r.Value.Sum != want {
+			t.Errorf("epoch %d: the sum is %d, its cuts %v hold %d", r.Epoch, r.Value.Sum, r.Cuts, want)
+		}
+		return box.Emit(ctx, r)
+	})
+}
+
+// TestClusterOutlivesItsMembers ends members as a crash would, the coordinator among them, while all read sources, and
+// starts them again (I4, I5, I6).
+func TestClusterOutlivesItsMembers(t *testing.T) {
+	const length = 40_000
+	var box inbox
+	configs := members(t, "file://"+t.TempDir(), 3)
+	all := openAll(t, configs, exact(t, &box))
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	ends := make([]<-chan struct{}, len(all))
+	attach := func(i int) {
+		t.Helper()
+		s := scripted(repeated(length))
+		s.chunk, s.every = 20, time.Millisecond
+		var err error
+		if ends[i], err = all[i].Attach(ctx, fmt.Sprintf("s%d", i), s); err != nil {
+			t.Fatalf("attach to member %d: %v", i, err)
+		}
+	}
+	for i := range all {
+		attach(i)
+	}
+	for _, i := range []int{1, 0, 2, 0} {
+		before := all[i].Status().Epoch
+		await(ctx, t, "two epochs more", func() bool { return all[i].Status().Epoch >= before+2 })
+		abort(all[i])
+		in, err := sheaf.Open(ctx, configs[i], tallies(), exact(t, &box))
+		if err != nil {
+			t.Fatalf("open member %d again: %v", i, err)
+		}
+		t.Cleanup(func() { abort(in) })
+		all[i] = in
+		attach(i)
+	}
+	for i, end := range ends {
+		select {
+		case <-end:
+		case <-ctx.Done():
+			t.Fatalf("source s%d does not end: %+v", i, all[0].Status())
+		}
+	}
+	await(ctx, t, "the last result", func() bool {
+		got := box.results()
+		return len(got) > 0 && got[len(got)-1].Value.Sum == int64(len(all)*length)
+	})
+}
+
+// await waits until something holds, in real time.
+func await(ctx context.Context, t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for !holds() {
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+func TestClientSendsAndReads(t *testing.T) {
+	configs := members(t, "file://"+t.TempDir(), 2)
+	all := openAll(t, configs)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	client, err := sheaf.Dial(ctx, sheaf.Config{State: backend.Config{
+		Backend: backend.KindObjectStore, VnodeCapacity: configs[0].State.VnodeCapacity, SeedPeers: configs[0].State.SeedPeers,
+	}}, tallies())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := client.Producer(ctx, "outside")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]int64{}
+	for n := range 1000 {
+		k := fmt.Sprint("k", n%50)
+		want[k]++
+		if _, err := p.Send(ctx, event{Key: k, Add: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := client.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	wantTallies(t, "scan by the client", collect(t, client.Scan(ctx)), want)
+	wantTallies(t, "scan by a member", live(t, all[1]), want)
+	if n, found, err := client.Get(ctx, "k7"); n != 20 || !found || err != nil {
+		t.Errorf("get k7: got %d %v %v, want 20", n, found, err)
+	}
+	if err := client.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	if _, _, epoch, err := all[0].GetSealed(ctx, "k7"); err != nil || epoch == 0 {
+		t.Errorf("get sealed: epoch %d, %v", epoch, err)
+	}
+}

@@ -164,6 +164,9 @@ func (in *Instance[K, E, S, R]) received(from remote.Hello, data []byte, done fu
 	if done != nil {
 		defer done()
 	}
+	if k := in.newest.Load(); kind != wireReply && k != nil && memberOf(k.rec, from.Member.Instance) == from.Member {
+		in.livesAt(from.Member)
+	}
 	switch kind {
 	case wireReply:
 		reply, err := decodeReply(body)

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -17,6 +18,7 @@ type follower struct {
 	rules *FollowerRules
 	began time.Time
 	timer *time.Timer
+	lacks string // that the coordinator last told of
 }
 
 // following is what the follower needs of its instance.
@@ -67,6 +69,7 @@ func (f *follower) Receive(ctx actor.Context) {
 	case *backend.Record:
 		f.carry(ctx, f.rules.Learn(m))
 	case beat:
+		f.noteLacks(m.Lacks)
 		f.carry(ctx, f.rules.Opened(m.Attempt, m.Seq))
 	case searched:
 		f.carry(ctx, f.rules.Searched(m.rec))
@@ -77,6 +80,17 @@ func (f *follower) Receive(ctx actor.Context) {
 			f.timer.Stop()
 		}
 	}
+}
+
+// noteLacks makes a problem of the coordinator's this instance's too.
+func (f *follower) noteLacks(lacks string) {
+	switch {
+	case lacks == "" && f.lacks != "":
+		f.in.troubles().fine(gatherMembers)
+	case lacks != "":
+		f.in.troubles().failed(gatherMembers, errors.New(lacks))
+	}
+	f.lacks = lacks
 }
 
 func (f *follower) now() time.Duration { return time.Since(f.began) }

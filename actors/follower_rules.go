@@ -76,12 +76,16 @@ func (f *FollowerRules) Learn(rec *backend.Record) []FollowerEffect {
 	return append([]FollowerEffect{{Publish: rec, Sealed: sealed}}, f.step()...)
 }
 
-// Opened takes an attempt that was opened on the record of a number, or later.
+// Opened takes an attempt that was opened on the record of a number, or later; with a zero one it only hears of the
+// record.
 func (f *FollowerRules) Opened(a vnode.Attempt, seq uint64) []FollowerEffect {
 	f.searchAt = f.now + searchSilent
 	if f.rec == nil || seq > f.rec.Seq {
 		f.behind = max(f.behind, seq)
 		return f.step()
+	}
+	if a.IsZero() {
+		return nil
 	}
 	return []FollowerEffect{{Open: &a}}
 }

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/sheaf-go/sheaf/backend"
@@ -38,6 +39,7 @@ func (in *Instance[K, E, S, R]) publish(rec *backend.Record, sealed bool) {
 	if old == nil || old.view.Assignment.Version != k.view.Assignment.Version {
 		in.routes.Store(in.routeTo(k.view))
 		in.seen.forget(k.view)
+		in.meet(old, k)
 	}
 	if in.isClient() && (old == nil || old.rec.Coordinator != rec.Coordinator) {
 		in.leader.Store(farPID(rec.Coordinator.Instance))
@@ -58,6 +60,18 @@ func (in *Instance[K, E, S, R]) publish(rec *backend.Record, sealed bool) {
 	poke(in.recordAt)
 	in.fenceOld(k.view)
 	in.tellNews()
+}
+
+// meet goes to the members that a record admits where they are.
+func (in *Instance[K, E, S, R]) meet(old, k *known) {
+	if !in.clustered() || old == nil {
+		return
+	}
+	for _, m := range k.rec.Assignment.Members {
+		if !slices.Contains(old.rec.Assignment.Members, m) {
+			in.livesAt(m)
+		}
+	}
 }
 
 // gain restores the vnodes that a record makes this instance's own.

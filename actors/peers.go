@@ -30,6 +30,8 @@ type ClusterConfig struct {
 
 // peers is what an instance knows of the others that are connected to it.
 type peers struct {
+	addresses sync.Map // of member's id to where it is now
+
 	mu sync.Mutex // guards up
 	up map[string]remote.Hello
 }
@@ -174,13 +176,33 @@ func (in *Instance[K, E, S, R]) hear() {
 		return
 	}
 	in.hears.Store(true)
+	in.dialOthers()
+}
+
+// dialOthers keeps connections to the other members: at the address with which one came, or was admitted, since this
+// start, else at the configured one.
+func (in *Instance[K, E, S, R]) dialOthers() {
 	var others []remote.Member
 	for _, m := range in.cfg.Cluster.Members {
-		if m.Instance != in.self.Instance {
-			others = append(others, m)
+		if m.Instance == in.self.Instance {
+			continue
 		}
+		if address, known := in.peers.addresses.Load(m.Instance); known {
+			m.Address = address.(string)
+		}
+		others = append(others, m)
 	}
 	in.transport.Dial(others)
+}
+
+// livesAt notes where a member is now.
+func (in *Instance[K, E, S, R]) livesAt(m vnode.Member) {
+	if m.Address == "" || m.Instance == in.self.Instance || !in.isMember(m.Instance) {
+		return
+	}
+	if old, known := in.peers.addresses.Swap(m.Instance, m.Address); !known || old != m.Address {
+		in.dialOthers()
+	}
 }
 
 func (in *Instance[K, E, S, R]) closeTransport() error {
@@ -224,7 +246,7 @@ func (in *Instance[K, E, S, R]) greet(peer string) {
 
 // beatNow is what the coordinator repeats.
 func (in *Instance[K, E, S, R]) beatNow() beat {
-	b := beat{Seq: in.newest.Load().rec.Seq}
+	b := beat{Seq: in.newest.Load().rec.Seq, Lacks: in.problems.text(gatherMembers)}
 	if a := in.open.Load(); a != nil && uint64(in.newest.Load().rec.Epoch) < a.Number {
 		b.Attempt = *a
 	}
@@ -330,7 +352,6 @@ type routes struct {
 
 // routeTo makes the routes of a view.
 func (in *Instance[K, E, S, R]) routeTo(w *vnode.View) *routes {
-	old := in.routes.Load()
 	r := &routes{pids: make([]*actor.PID, in.capacity()), dest: make([]uint16, in.capacity())}
 	far := map[string]*actor.PID{}
 	for v := range r.pids {
@@ -347,7 +368,6 @@ func (in *Instance[K, E, S, R]) routeTo(w *vnode.View) *routes {
 			r.pids[v], r.dest[v] = pid, uint16(1+slices.Index(in.memberIDs(), owner.Instance))
 		}
 	}
-	_ = old
 	return r
 }
 

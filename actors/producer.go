@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -347,14 +346,17 @@ func (p *Producer[K, E]) status() ProducerStatus {
 }
 
 // held names the bound that makes Send wait; empty if none does.
-func (p *Producer[K, E]) held() string {
+func (p *Producer[K, E]) held(to func(dest int) string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case p.unsealed >= p.limits.History:
 		return "history of producer " + p.name
-	case slices.Max(p.inFlight) >= p.limits.InFlight:
-		return "in_flight of producer " + p.name
+	}
+	for i, n := range p.inFlight {
+		if n >= p.limits.InFlight {
+			return "in_flight of producer " + p.name + to(i)
+		}
 	}
 	return ""
 }

@@ -14,8 +14,10 @@ func (in *Instance[K, E, S, R]) Get(ctx context.Context, k K) (s S, found bool, 
 	hash := in.cfg.App.Keys.Hash(k)
 	v := vnode.Of(hash, in.capacity())
 	encoded, found, err := in.getHere(ctx, v, hash, k)
-	if errors.Is(err, errElsewhere) {
-		encoded, found, err = in.getFar(ctx, v, in.cfg.App.Keys.Append(nil, k))
+	for err == errElsewhere {
+		if encoded, found, err = in.getFar(ctx, v, in.cfg.App.Keys.Append(nil, k)); err == errHere {
+			encoded, found, err = in.getHere(ctx, v, hash, k)
+		}
 	}
 	if err == nil && found {
 		err = guarded(func() error { return in.cfg.App.State.Decode(encoded, &s) })
@@ -99,13 +101,11 @@ func guarded(f func() error) (err error) {
 // seen at one moment, different vnodes at different ones; [Instance.ScanAt] reads one epoch.
 func (in *Instance[K, E, S, R]) Scan(ctx context.Context, yield func(K, S) bool) error {
 	for v := range in.capacity() {
-		var delta []byte
-		err := in.query(ctx, vnode.ID(v), func(s *vnode.Slice[K, S]) (err error) {
-			delta, err = in.copyOf(s)
-			return err
-		})
-		if errors.Is(err, errElsewhere) {
-			delta, err = in.scanFar(ctx, vnode.ID(v))
+		delta, err := in.copyHere(ctx, vnode.ID(v))
+		for err == errElsewhere {
+			if delta, err = in.scanFar(ctx, vnode.ID(v)); err == errHere {
+				delta, err = in.copyHere(ctx, vnode.ID(v))
+			}
 		}
 		if err != nil {
 			return fmt.Errorf("scan vnode %d: %w", v, err)
@@ -115,6 +115,15 @@ func (in *Instance[K, E, S, R]) Scan(ctx context.Context, yield func(K, S) bool)
 		}
 	}
 	return nil
+}
+
+// copyHere encodes all of a vnode of this instance.
+func (in *Instance[K, E, S, R]) copyHere(ctx context.Context, v vnode.ID) (delta []byte, err error) {
+	err = in.query(ctx, v, func(s *vnode.Slice[K, S]) (err error) {
+		delta, err = in.copyOf(s)
+		return err
+	})
+	return delta, err
 }
 
 // copyOf encodes all of a slice.

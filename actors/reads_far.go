@@ -90,6 +90,12 @@ func (in *Instance[K, E, S, R]) scanFar(ctx context.Context, v vnode.ID) (delta 
 	return delta, err
 }
 
+type here struct{}
+
+func (here) Error() string { return "the vnode has come to this instance" }
+
+var errHere error = here{}
+
 // findTime is how long a question waits for its next answer before it is asked again.
 const findTime = time.Second
 
@@ -102,6 +108,9 @@ func (in *Instance[K, E, S, R]) askFar(ctx context.Context, q farQuery, take fun
 		if done || err != nil {
 			return err
 		}
+		if in.newest.Load().owns(q.Vnode) {
+			return errHere
+		}
 		if err := retry.wait(ctx); err != nil {
 			return context.Cause(ctx)
 		}
@@ -111,7 +120,7 @@ func (in *Instance[K, E, S, R]) askFar(ctx context.Context, q farQuery, take fun
 func (in *Instance[K, E, S, R]) askFarOnce(ctx context.Context, q farQuery, take func(farFound)) (done bool, err error) {
 	pid := in.route().pids[q.Vnode]
 	if pid == nil || pid.Address == in.self.Instance {
-		return false, nil // of nobody, or it has come here: its life begins soon
+		return false, nil // of nobody, or it has come here
 	}
 	ticket, answers := in.finds.put()
 	defer in.finds.drop(ticket)

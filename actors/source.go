@@ -188,6 +188,9 @@ func (s *source[K, E]) hear(m *toSource) {
 		s.told = time.Time{}
 	default:
 		s.heard = time.Now()
+		if cut, cutting := s.rules.Cut(); cutting && m.reply.Kind == vnode.Ahead && m.reply.Standing > cut.At {
+			s.in.tell(captureFailed{cut.Attempt}) // it named its one cut already; the next lies above what was refused
+		}
 		if s.rules.Reply(m.reply) {
 			s.buffers[m.reply.Vnode].Reset()
 		}
@@ -517,16 +520,6 @@ func (s *source[K, E]) flying() int64 {
 		n += s.inFlight[i].Load()
 	}
 	return n
-}
-
-// waits reports whether the credit of some instance is spent.
-func (s *source[K, E]) waits() bool {
-	for i := range s.inFlight {
-		if s.inFlight[i].Load() >= s.credit {
-			return true
-		}
-	}
-	return false
 }
 
 func (s *source[K, E]) fresh() *vnode.Batch[E] {

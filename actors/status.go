@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/remote"
 	"github.com/sheaf-go/sheaf/vnode"
 )
 
@@ -18,6 +19,10 @@ import (
 type Status struct {
 	Member  vnode.Member // this instance and its incarnation
 	Started time.Time    // when this incarnation was made
+
+	Coordinator vnode.Member        // of the newest known record
+	Peers       []remote.PeerStatus // of a cluster: by instance
+	Refused     map[string]uint64   // connections, either way, by kind of reason
 
 	Term     uint64      // of the newest known record
 	Record   uint64      // its sequence number
@@ -144,18 +149,22 @@ func (p Problem) MarshalJSON() ([]byte, error) {
 // Status says where the instance stands.
 func (in *Instance[K, E, S, R]) Status() Status {
 	st := Status{
-		Member: in.self, Started: in.began, Restored: in.restored(), Owned: len(in.newest.Load().owned),
+		Member: in.self, Started: in.began, Restored: in.restored(),
 		Emitted: vnode.Epoch(in.emittedAt.Load()), Waiting: int(in.waiting.Load()),
 		Problems: in.problems.list(), Counts: in.meters.counts(), Requests: in.cfg.Requests(),
 	}
 	in.watch.tell(&st)
 	k := in.newest.Load() // after all that is about epochs which it must hold
+	st.Owned, st.Coordinator = len(k.owned), k.rec.Coordinator
 	st.Term, st.Record, st.Epoch, st.Segments = k.rec.Term, k.rec.Seq, k.rec.Epoch, len(k.rec.Segments)
 	for i := range k.rec.Segments {
 		st.Bytes += k.rec.Segments[i].Size
 	}
 	if st.Attempt.Epoch <= st.Epoch {
 		st.Attempt = AttemptStatus{} // sealed by now
+	}
+	if in.clustered() {
+		st.Peers, st.Refused = in.transport.Status(), in.transport.Refused()
 	}
 	in.intake(&st)
 	return st
@@ -175,8 +184,10 @@ func (in *Instance[K, E, S, R]) intake(st *Status) {
 		st.Sources = append(st.Sources, SourceStatus{
 			Name: s.name, Read: s.read.Load(), Sealed: sealed, InFlight: s.flying(), Ended: s.ended.Load(),
 		})
-		if s.waits() {
-			held("in_flight of source " + s.name)
+		for i := range s.inFlight {
+			if s.inFlight[i].Load() >= s.credit {
+				held("in_flight of source " + s.name + in.toDest(i))
+			}
 		}
 		if s.pushed != nil {
 			held(s.pushed.held())
@@ -184,8 +195,19 @@ func (in *Instance[K, E, S, R]) intake(st *Status) {
 	}
 	for _, p := range in.allProducers() {
 		st.Producers = append(st.Producers, p.status())
-		held(p.held())
+		held(p.held(in.toDest))
 	}
+}
+
+// toDest names the instance to which something is in flight, in a cluster: routes.dest.
+func (in *Instance[K, E, S, R]) toDest(dest int) string {
+	switch {
+	case !in.clustered():
+		return ""
+	case dest == 0:
+		return " to " + in.self.Instance
+	}
+	return " to " + in.memberIDs()[dest-1]
 }
 
 // Timeline says what the instance did to recover, oldest first: at its start, and whenever something failed since.

@@ -69,6 +69,7 @@ const (
 type beat struct {
 	Seq     uint64
 	Attempt vnode.Attempt
+	Lacks   string // who must come before an epoch can be opened
 }
 
 // wireAnswer is an Answer whose error is named.
