@@ -81,8 +81,11 @@ func (s *seenOrigins) forget(w *vnode.View) {
 	})
 }
 
-// member is the [remote.Handler] of an instance.
-type handler[K vnode.Key, E, S, R any] struct{ in *Instance[K, E, S, R] }
+// handler is the [remote.Handler] of an instance.
+type handler[K vnode.Key, E, S, R any] struct {
+	in   *Instance[K, E, S, R]
+	self vnode.Member // its address is the transport's to know
+}
 
 var _ remote.Handler = handler[string, int, int, int]{}
 
@@ -93,7 +96,7 @@ var errStarting = errors.New("it is starting")
 func (h handler[K, E, S, R]) Self() remote.Hello {
 	c := h.in.cfg.Cluster
 	hello := remote.Hello{
-		Cluster: c.Name, Lowest: wireFormat, Highest: wireFormat, Member: h.in.self,
+		Cluster: c.Name, Lowest: wireFormat, Highest: wireFormat, Member: h.self,
 		Capacity: h.in.capacity(), App: c.App, Client: c.Client,
 	}
 	if k := h.in.newest.Load(); k != nil {
@@ -162,7 +165,7 @@ func (in *Instance[K, E, S, R]) openTransport() (err error) {
 		return err
 	}
 	cfg := in.cfg.Cluster.Transport
-	cfg.Handler, cfg.Log = handler[K, E, S, R]{in}, in.cfg.Log
+	cfg.Handler, cfg.Log = handler[K, E, S, R]{in, in.self}, in.cfg.Log
 	if in.transport, err = remote.NewTransport(cfg); err != nil {
 		return fmt.Errorf("open the transport: %w", err)
 	}
