@@ -67,7 +67,7 @@ type CoordinatorRules struct {
 	requests  []Request // in put or to be
 	published uint64    // floor number known to stand in the store
 	folds     []*backend.Fold
-	overdue   bool // the next epoch must take a fold
+	overdue   []string // instances of which the next epoch must take a fold
 	now       time.Duration
 }
 
@@ -132,7 +132,25 @@ func NewCoordinatorRules(self vnode.Member, cluster Cluster, limits CoordinatorL
 }
 
 // weigh finds out whether the newest record leaves room for an epoch without a fold (I8).
-func (c *CoordinatorRules) weigh() { c.overdue = backend.Overdue(c.rec, c.limits.Folds) }
+func (c *CoordinatorRules) weigh() {
+	c.overdue = c.overdue[:0]
+	for i, vnodes := range ownedBy(c.rec) {
+		if backend.Overdue(c.rec, vnodes, c.limits.Folds) {
+			c.overdue = append(c.overdue, c.rec.Assignment.Members[i].Instance)
+		}
+	}
+}
+
+// ownedBy lists the vnodes of each member of a record.
+func ownedBy(rec *backend.Record) []vnode.Set {
+	all := make([]vnode.Set, len(rec.Assignment.Members))
+	for v, owner := range rec.Assignment.Owners {
+		if owner != vnode.Unowned {
+			all[owner].Add(vnode.ID(v))
+		}
+	}
+	return all
+}
 
 // reign creates the record that begins a term. It names the members that are known, with what they own.
 func (c *CoordinatorRules) reign() []Effect {
@@ -380,19 +398,25 @@ func (c *CoordinatorRules) Emitted(e vnode.Epoch) []Effect {
 // Published says that the floor of a number, and every one before, stands in the store.
 func (c *CoordinatorRules) Published(k uint64) { c.published = max(c.published, k) }
 
-// Folded takes a compaction, to enter with the seal that its name allows.
+// Folded takes a compaction, to enter with the seal that its name allows. It may be told of it again.
 func (c *CoordinatorRules) Folded(f *backend.Fold) []Effect {
+	if slices.ContainsFunc(c.folds, func(g *backend.Fold) bool { return g.Ref.ID == f.Ref.ID }) {
+		return nil
+	}
 	c.folds = append(c.folds, f)
 	return c.step()
 }
 
-// ready returns a fold that can enter with the next seal, under a number of its own or a later one; nil if there is none.
-func (c *CoordinatorRules) ready() *backend.Fold {
-	i := slices.IndexFunc(c.folds, func(f *backend.Fold) bool { return !f.Late(c.rec.Epoch) })
-	if i < 0 {
-		return nil
+// awaited returns the number from which on the next seal can take every fold that is overdue; false if one is not there.
+func (c *CoordinatorRules) awaited() (number uint64, ok bool) {
+	for _, instance := range c.overdue {
+		i := slices.IndexFunc(c.folds, func(f *backend.Fold) bool { return f.Ref.Instance == instance && !f.Late(c.rec.Epoch) })
+		if i < 0 {
+			return 0, false
+		}
+		number = max(number, uint64(c.folds[i].Ref.Epoch))
 	}
-	return c.folds[i]
+	return number, true
 }
 
 // step does the next thing that is due.
@@ -427,7 +451,8 @@ func (c *CoordinatorRules) step() []Effect {
 // mayOpen reports whether an epoch is wanted, nobody is lacking who must take part, none waits too long for the sinks,
 // and no fold must be awaited.
 func (c *CoordinatorRules) mayOpen() bool {
-	return c.wanted && c.Lacks() == nil && len(c.waiting) < maxWaiting && (!c.overdue || c.ready() != nil)
+	_, folded := c.awaited()
+	return c.wanted && c.Lacks() == nil && len(c.waiting) < maxWaiting && folded
 }
 
 // owesRecord reports whether an emission is to be recorded without an epoch: the system goes idle.
@@ -435,10 +460,8 @@ func (c *CoordinatorRules) owesRecord() bool { return !c.wanted && c.rec.Emitted
 
 // openAttempt opens the next number under the newest record; one with which a fold can enter, if one must.
 func (c *CoordinatorRules) openAttempt() []Effect {
-	c.number = max(c.number, c.rec.High) + 1
-	if f := c.ready(); c.overdue && f != nil {
-		c.number = max(c.number, uint64(f.Ref.Epoch))
-	}
+	from, _ := c.awaited()
+	c.number = max(max(c.number, c.rec.High)+1, from)
 	id := vnode.Attempt{Term: c.rec.Term, Number: c.number, Version: c.rec.Assignment.Version}
 	c.attempt = &attempt{
 		id: id, demanded: c.demand, deadline: c.now + c.limits.Timeout<<c.backoff,

@@ -212,7 +212,7 @@ func (in *Instance[K, E, S, R]) compact(ahead uint64) (*backend.Fold, error) {
 	if err != nil {
 		return nil, err
 	}
-	if backend.Overdue(rec, in.folds()) {
+	if backend.Overdue(rec, vnodes, in.folds()) {
 		ahead = 1 // no epoch is opened meanwhile
 	}
 	fold, err := backend.Compact(in.ctx, in.cfg.Store, rec, plan, func() backend.FoldName {
@@ -225,10 +225,22 @@ func (in *Instance[K, E, S, R]) compact(ahead uint64) (*backend.Fold, error) {
 	return fold, err
 }
 
-// awaitFold waits until a fold has entered the ledger or cannot any more: the next is planned on what it leaves.
+// awaitFold waits until a fold has entered the ledger or cannot any more: the next is planned on what it leaves. A
+// coordinator elsewhere is told again: it may have heard nothing, or be another by now, and may open no epoch without it.
 func (in *Instance[K, E, S, R]) awaitFold(f *backend.Fold) {
-	_ = in.await(in.ctx, func() bool { return f.Late(in.newest.Load().rec.Epoch) })
+	late := func() bool { return f.Late(in.newest.Load().rec.Epoch) }
+	for in.ctx.Err() == nil && !late() {
+		wait, cancel := context.WithTimeout(in.ctx, foldAgain)
+		err := in.await(wait, late)
+		cancel()
+		if err != nil && !in.coordinates() {
+			in.tell(f)
+		}
+	}
 }
+
+// foldAgain is after how long the coordinator of a cluster is told of a fold again.
+const foldAgain = 2 * time.Second
 
 // collectLoop shows every record to the collector, which deletes what none reaches once the floor rises. A pass that
 // fails is made again: until its floor is published none can rise.
@@ -274,8 +286,10 @@ func (in *Instance[K, E, S, R]) folds() backend.CompactionPolicy { return backen
 
 // heldByFold says that no epoch is opened before a fold is there; empty if none must be awaited.
 func (in *Instance[K, E, S, R]) heldByFold(k *known) string {
-	if !backend.Overdue(k.rec, in.folds()) {
-		return ""
+	for i, vnodes := range ownedBy(k.rec) {
+		if backend.Overdue(k.rec, vnodes, in.folds()) {
+			return "compaction: the next epoch waits for a fold by " + k.rec.Assignment.Members[i].Instance
+		}
 	}
-	return "compaction: the next epoch waits for a fold"
+	return ""
 }

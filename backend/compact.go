@@ -140,24 +140,11 @@ func PlanCompaction(rec *Record, vnodes vnode.Set, policy CompactionPolicy) (Fol
 	return FoldPlan{}, false
 }
 
-// Overdue reports whether the fold that [PlanCompaction] plans for the vnodes of some owner must enter with the next
-// epoch: one more delta like the last could take what is stored of them past twice what is live, or a chain past its
-// bound.
-func Overdue(rec *Record, policy CompactionPolicy) bool {
+// Overdue reports whether the fold that [PlanCompaction] plans for these vnodes, which must be those of one instance, must
+// enter with the next epoch: one more delta like the last could take what is stored past twice what is live, or a chain
+// past its bound.
+func Overdue(rec *Record, vnodes vnode.Set, policy CompactionPolicy) bool {
 	policy = policy.withDefaults()
-	return slices.ContainsFunc(byOwner(rec), func(vnodes vnode.Set) bool { return overdue(rec, vnodes, policy) })
-}
-
-// byOwner parts the vnodes as their owners do: each captures and folds its own.
-func byOwner(rec *Record) []vnode.Set {
-	sets := make([]vnode.Set, 1+len(rec.Assignment.Members)) // the first of those that nobody owns
-	for v, owner := range rec.Assignment.Owners {
-		sets[owner-vnode.Unowned].Add(vnode.ID(v))
-	}
-	return sets
-}
-
-func overdue(rec *Record, vnodes vnode.Set, policy CompactionPolicy) bool {
 	x := burdenOf(weigh(rec, vnodes))
 	var last int64
 	for _, w := range x.all {
