@@ -20,6 +20,8 @@ type entry struct {
 	Epoch   uint64            `json:"epoch"` // of "progress": newest sealed
 	Rows    uint64            `json:"rows"`
 	Read    map[string]uint64 `json:"read"` // rows by source
+	Flying  int64             `json:"in_flight"`
+	Held    []string          `json:"held"`
 }
 
 // process is a run of the demo in a process of its own, which says in its log what it does.
@@ -40,8 +42,14 @@ type process struct {
 // start starts demo run, and kills it at the end of the test if it still runs.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
+	return launch(t, append([]string{"run", "--log", "debug"}, args...)...)
+}
+
+// launch starts any command.
+func launch(t *testing.T, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, done: make(chan struct{}), news: make(chan struct{})}
-	p.cmd = exec.Command(os.Args[0], append([]string{"run", "--log", "debug"}, args...)...)
+	p.cmd = exec.Command(os.Args[0], args...)
 	p.cmd.Env = append(os.Environ(), asDemo+"=1")
 	p.cmd.Stdout = &p.out
 	notes, err := p.cmd.StderrPipe()

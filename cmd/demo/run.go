@@ -205,7 +205,9 @@ func (r *run) resume(ctx context.Context) error {
 }
 
 // unbegun reports whether a state could not be read since nothing was ever written to it.
-func unbegun(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, backend.ErrEmpty) }
+func unbegun(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, backend.ErrEmpty)
+}
 
 // close seals what was read and ends the instance, also after a signal. After any other failure, before it or meanwhile,
 // it ends as after a crash: the next run reads again what is not sealed.
