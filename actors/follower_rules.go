@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -119,12 +120,22 @@ func (f *FollowerRules) Tick(now time.Duration) []FollowerEffect {
 	return f.step()
 }
 
-// Deadline is when Tick has something to do.
-func (f *FollowerRules) Deadline() time.Duration {
-	if f.claim == nil {
-		return f.now + searchSilent
+// Deadline is when Tick has something to do; false if nothing is to be done before another call.
+func (f *FollowerRules) Deadline() (time.Duration, bool) {
+	if f.rec == nil || f.claim == nil {
+		return 0, false
 	}
-	return min(max(f.claimAt, f.now), f.searchAt)
+	var at []time.Duration
+	if f.served || f.gone {
+		at = append(at, f.claimAt)
+	}
+	if !f.searching {
+		at = append(at, f.searchAt)
+	}
+	if len(at) == 0 {
+		return 0, false
+	}
+	return slices.Min(at), true
 }
 
 // step does the next thing that is due.
@@ -152,10 +163,11 @@ func (f *FollowerRules) step() []FollowerEffect {
 	return out
 }
 
-// call calls the incarnation in force under this id, if there is one that was not called yet.
+// call calls the incarnation in force under this id, if there is one that was not called yet: one after the other, since
+// what is heard of one says nothing of the next.
 func (f *FollowerRules) call(inForce vnode.Member) []FollowerEffect {
 	switch {
-	case inForce.Incarnation == f.called && (f.gone || f.calling):
+	case f.calling || (inForce.Incarnation == f.called && f.gone):
 		return nil
 	case inForce.Address == "" || inForce.Address == f.self.Address: // nobody else is there: this one listens there
 		f.called, f.gone, f.calling = inForce.Incarnation, true, false
