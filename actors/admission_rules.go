@@ -56,12 +56,7 @@ func (c *CoordinatorRules) admit() []Effect {
 		return nil
 	}
 	c.settled = c.rec.Assignment.Version
-	for id, m := range c.claims {
-		inForce, _ := c.rec.Assignment.InForce(id)
-		if id != c.self.Instance && inForce != m.From && inForce.Incarnation != m.Supersedes {
-			delete(c.claims, id)
-		}
-	}
+	c.dropVoid()
 	a, err := c.assign()
 	c.conflict = err
 	if err != nil || sameOwners(a, c.rec.Assignment) {
@@ -71,6 +66,16 @@ func (c *CoordinatorRules) admit() []Effect {
 	a.Version = c.rec.Assignment.Version + 1
 	n.Assignment = a
 	return c.create(n)
+}
+
+// dropVoid forgets the claims that the newest record makes void.
+func (c *CoordinatorRules) dropVoid() {
+	for id, m := range c.claims {
+		inForce, _ := c.rec.Assignment.InForce(id)
+		if id != c.self.Instance && inForce != m.From && inForce.Incarnation != m.Supersedes {
+			delete(c.claims, id)
+		}
+	}
 }
 
 func sameOwners(a, b vnode.Assignment) bool {

@@ -157,6 +157,7 @@ func (c *CoordinatorRules) reign() []Effect {
 	n := c.next()
 	n.Term++
 	n.Coordinator = c.self
+	c.dropVoid()
 	a, err := c.assign()
 	if err != nil {
 		a = c.partly()
@@ -206,7 +207,7 @@ func (c *CoordinatorRules) Outcome(o backend.Outcome, winner *backend.Record) []
 		return c.won()
 	case o == backend.Lost && winner.Term == c.rec.Term && c.reigns:
 		return c.rebase(winner)
-	case o == backend.Lost && !c.reigns:
+	case o == backend.Lost && !c.reigns && winner.Coordinator == c.rec.Coordinator: // which did not answer
 		return append(c.take(winner), c.reign()...)
 	}
 	c.put = nil
@@ -252,6 +253,7 @@ func (c *CoordinatorRules) rebase(winner *backend.Record) []Effect {
 	for i := range c.requests {
 		c.requests[i].written = false
 	}
+	c.settled = 0 // the record that was lost may have been an admission
 	return append(c.take(winner), c.step()...)
 }
 
@@ -265,6 +267,15 @@ func (c *CoordinatorRules) take(winner *backend.Record) []Effect {
 		c.waiting = append(c.waiting, Waiting{Epoch: winner.Epoch, Seq: winner.Seq})
 	}
 	return []Effect{{Publish: winner, Sealed: sealed}}
+}
+
+// Learn takes a record that another instance tells of. One of a later term ends this reign: a coordinator that has
+// nothing to write would not hear of it otherwise, and wait for captures that nobody makes for it.
+func (c *CoordinatorRules) Learn(rec *backend.Record) []Effect {
+	if !c.reigns || rec.Term <= c.rec.Term {
+		return nil
+	}
+	return []Effect{{Stop: ErrSuperseded}}
 }
 
 // Tick moves the clock. The shell calls it at the time that Deadline names.
