@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -82,12 +83,21 @@ func (in *Instance[K, E, S, R]) runSource(caller context.Context, s *source[K, E
 	s.line.Note(time.Time{}, StepAttach, "source %s goes on behind %d", s.name, view.Cuts[s.name])
 	in.setOrigin(s.name, s.answer)
 	if !tellCaller(caller, result, nil) {
-		_, _ = in.ask(in.ctx, Request{Detach: s.name}) // it fails only if the instance ends
+		in.giveBack(s.name)
 		return
 	}
 	if s.run(in.ctx) {
 		in.release(s)
 		close(s.done) // after the name is free
+	}
+}
+
+// giveBack lets a source go that nobody has read here. It fails only if the instance ends.
+func (in *Instance[K, E, S, R]) giveBack(source string) {
+	err := ErrChanged
+	for errors.Is(err, ErrChanged) {
+		version := in.newest.Load().view.Assignment.Version
+		_, err = in.ask(in.ctx, Request{Detach: source, From: in.self, Version: version})
 	}
 }
 

@@ -18,9 +18,12 @@ type Request struct {
 	Pin      string       // keep the newest sealed epoch under this name
 	Unpin    string       // drop the pin of this name
 	Retire   string       // a producer's name that may go if the bound is reached; it is idle
-	From     vnode.Member // who reads Source
+	From     vnode.Member // who reads Source, or is to read Detach no more
+	Version  uint64       // with Detach: of the assignment by which From reads it; under any other it is void
 	Ticket   uint64       // returned with the answer
 	written  bool
+
+	generation uint64 // with written: Producer's. Another request in the same record may have opened it once more.
 }
 
 // Answer answers a request.
@@ -38,7 +41,7 @@ func (c *CoordinatorRules) change() []Effect {
 	var granted []Request
 	var refused []Effect
 	for _, r := range c.requests {
-		if err := c.write(n, r); err != nil {
+		if err := c.write(n, &r); err != nil {
 			refused = append(refused, Effect{Answer: &Answer{Ticket: r.Ticket, Err: err}})
 			continue
 		}
@@ -53,7 +56,7 @@ func (c *CoordinatorRules) change() []Effect {
 }
 
 // write puts a request into a record.
-func (c *CoordinatorRules) write(n *backend.Record, r Request) error {
+func (c *CoordinatorRules) write(n *backend.Record, r *Request) error {
 	switch {
 	case r.Producer != "":
 		return c.openName(n, r)
@@ -62,21 +65,25 @@ func (c *CoordinatorRules) write(n *backend.Record, r Request) error {
 	case r.Unpin != "":
 		return backend.WithoutPin(n, r.Unpin)
 	case r.Detach != "":
-		return c.detach(n, r)
+		return c.detach(n, *r)
 	}
-	return c.attach(n, r)
+	return c.attach(n, *r)
 }
 
 // attach makes a source one that the asker reads. One that is of the assignment already must have no reader, or this
-// one, which had no answer.
+// one, which had no answer. One that has ended stays away: if its reader restarted, nobody would attach it again, and
+// no epoch be without its cut.
 func (c *CoordinatorRules) attach(n *backend.Record, r Request) error {
 	refused := func(err error) error { return fmt.Errorf("attach source %q: %w", r.Source, err) }
 	a := &n.Assignment
 	owner := slices.Index(a.Members, r.From)
 	at, attached := slices.BinarySearchFunc(a.Sources, r.Source, func(s vnode.SourceOwner, name string) int { return strings.Compare(s.Source, name) })
+	cut, known := n.CutOf(r.Source)
 	switch {
 	case owner < 0:
 		return refused(ErrSuperseded)
+	case known && cut.Ended:
+		return nil
 	case attached && a.Sources[at].Owner == owner:
 		return nil
 	case attached && a.Sources[at].Owner != vnode.Unowned:
@@ -98,12 +105,15 @@ func (c *CoordinatorRules) attach(n *backend.Record, r Request) error {
 }
 
 // detach takes a source away from its reader. It leaves the assignment only if nobody can have read it: else vnodes may
-// hold events of it.
+// hold events of it. A request that comes late, when its sender has attached the source again, has an older assignment.
 func (c *CoordinatorRules) detach(n *backend.Record, r Request) error {
 	a := &n.Assignment
 	i := slices.IndexFunc(a.Sources, func(s vnode.SourceOwner) bool { return s.Source == r.Detach })
-	if i < 0 {
+	switch {
+	case i < 0 || a.Sources[i].Owner == vnode.Unowned || a.Members[a.Sources[i].Owner] != r.From:
 		return nil
+	case r.Version != c.rec.Assignment.Version:
+		return fmt.Errorf("detach source %q: %w", r.Detach, ErrChanged)
 	}
 	if c.fresh[r.Detach] {
 		a.Sources = slices.Delete(a.Sources, i, i+1)
@@ -127,19 +137,21 @@ func sourceNames(n *backend.Record, more string) int {
 }
 
 // openName gives a producer's name the next generation; a new name may need an idle one to go.
-func (c *CoordinatorRules) openName(n *backend.Record, r Request) error {
+func (c *CoordinatorRules) openName(n *backend.Record, r *Request) error {
 	at, found := slices.BinarySearchFunc(n.Producers, r.Producer, func(p backend.ProducerName, s string) int { return strings.Compare(p.Name, s) })
 	attached := slices.ContainsFunc(n.Assignment.Sources, func(s vnode.SourceOwner) bool { return s.Source == r.Producer })
 	if _, known := n.CutOf(r.Producer); known || attached {
 		return fmt.Errorf("open producer %q: %w", r.Producer, ErrKind)
 	}
 	n.Generation++
+	r.generation = n.Generation
 	if found {
 		n.Producers[at].Generation = n.Generation
 		return nil
 	}
 	if len(n.Producers) >= c.limits.Producers {
-		i := slices.IndexFunc(n.Producers, func(p backend.ProducerName) bool { return p.Name == r.Retire })
+		idle := func(p backend.ProducerName) bool { return p.Name == r.Retire && p.Generation <= c.rec.Generation } // not opened by this very record
+		i := slices.IndexFunc(n.Producers, idle)
 		if r.Retire == "" || i < 0 {
 			n.Generation--
 			return fmt.Errorf("open producer %q: %w: %d producers", r.Producer, ErrNames, c.limits.Producers)
