@@ -17,40 +17,57 @@ type packed struct {
 	note    actors.CaptureNote
 }
 
-// group is which vnodes go into one segment: all, or in some worlds half of them, as if there were two instances.
-func (w *world) group(v vnode.ID) (first, end vnode.ID) {
-	all := vnode.ID(w.capacity)
-	switch half := all / 2; {
-	case !w.scatter:
-		return 0, all
-	case v < half:
-		return 0, half
+// group is which vnodes go into one segment with v: all that the process owns, or in some worlds half of them.
+func (p *process) group(v vnode.ID) []vnode.ID {
+	var own []vnode.ID
+	for u := range vnode.ID(p.w.capacity) {
+		if p.owns(u) {
+			own = append(own, u)
+		}
+	}
+	i := slices.Index(own, v)
+	switch half := len(own) / 2; {
+	case i < 0:
+		return nil
+	case !p.w.scatter:
+		return own
+	case i < half:
+		return own[:half]
 	default:
-		return half, all
+		return own[half:]
 	}
 }
 
 // pack is the checkpointer: all vnodes of a group in one segment, then one message to the coordinator and one to the
 // merger. A vnode that captures an attempt again, in its next life, goes alone.
 func (p *process) pack(a vnode.Attempt, c packed) {
-	if a.Compare(p.packing) < 0 {
+	if a.Compare(p.packing) < 0 || a.Version != p.view.Assignment.Version {
 		return
 	}
 	if a != p.packing {
-		p.packing, p.captures = a, make([]*packed, p.w.capacity)
+		p.packing, p.captures, p.told = a, make([]*packed, p.w.capacity), nil
 	}
-	first, end := p.w.group(c.note.Vnode)
-	again := full(p.captures[first:end])
+	group := p.group(c.note.Vnode)
+	again := p.captured(group) != nil
 	p.captures[c.note.Vnode] = &c
-	switch {
-	case again:
+	if again {
 		p.put(a, []*packed{&c})
-	case full(p.captures[first:end]):
-		p.put(a, p.captures[first:end])
+	} else if all := p.captured(group); all != nil {
+		p.put(a, all)
 	}
 }
 
-func full(captures []*packed) bool { return !slices.Contains(captures, nil) }
+// captured returns the captures of a group, if all are there.
+func (p *process) captured(group []vnode.ID) []*packed {
+	var all []*packed
+	for _, v := range group {
+		if p.captures[v] == nil {
+			return nil
+		}
+		all = append(all, p.captures[v])
+	}
+	return all
+}
 
 // put creates a segment. The request may fail before or after the object stands.
 func (p *process) put(a vnode.Attempt, group []*packed) {
@@ -76,22 +93,25 @@ func (p *process) put(a vnode.Attempt, group []*packed) {
 		}
 		if lost {
 			w.count("segment")
-			p.carry(p.coord.CaptureFailed(a))
+			p.coordinate(func(q *process) { q.carry(q.coord.CaptureFailed(a)) })
 			return
 		}
-		p.captured(m, parts)
+		p.stored(m, parts)
 	})
 }
 
-func (p *process) captured(m actors.Captured, parts []merger.Partial) {
+// stored tells of a segment that stands: the coordinator, again and again, and the merger.
+func (p *process) stored(m actors.Captured, parts []merger.Partial) {
 	w := p.w
-	for range 3 {
-		w.send(p, func() {
-			p.pretend(m)
-			p.carry(p.coord.Captured(m))
-		})
+	if m.Attempt == p.packing {
+		p.told = append(p.told, m)
 	}
-	w.send(p, func() { p.order(p.merge.Partials(m.Attempt, parts)) })
+	p.tellCaptured(m)
+	w.tell(p, w.home, func(q *process) {
+		if q.merge != nil {
+			q.order(q.merge.Partials(m.Attempt, parts))
+		}
+	})
 	if w.mutation == earlyEmit {
 		var all [][]byte
 		for _, part := range parts {
@@ -101,18 +121,28 @@ func (p *process) captured(m actors.Captured, parts []merger.Partial) {
 	}
 }
 
-// pretend makes captures claim that they stand at the cuts.
-func (p *process) pretend(m actors.Captured) {
-	if p.w.mutation != unaligned {
-		return
-	}
-	for _, s := range p.sources {
-		if s == nil {
-			continue
+func (p *process) tellCaptured(m actors.Captured) {
+	w := p.w
+	w.tell(p, w.home, func(q *process) {
+		if q.coord == nil {
+			return
 		}
-		if cut, ok := s.rules.Cut(); ok {
+		switch w.mutation {
+		case unaligned, aheadCounted:
+			w.pretend(m)
+		case idsAlone:
+			m.From, _ = q.rec.Assignment.InForce(m.From.Instance)
+		}
+		q.carry(q.coord.Captured(m))
+	})
+}
+
+// pretend makes captures claim that they stand at the cuts.
+func (w *world) pretend(m actors.Captured) {
+	for name, cut := range w.named {
+		if cut.Attempt == m.Attempt {
 			for _, note := range m.Notes {
-				note.Positions[s.name] = vnode.Position{At: cut.At}
+				note.Positions[name] = vnode.Position{At: cut.At}
 			}
 		}
 	}
@@ -126,8 +156,7 @@ func (p *process) compact() {
 		return
 	}
 	var vnodes vnode.Set
-	first, end := w.group(vnode.ID(w.r.IntN(w.capacity)))
-	for v := first; v < end; v++ {
+	for _, v := range p.group(vnode.ID(w.r.IntN(w.capacity))) {
 		vnodes.Add(v)
 	}
 	rec := p.rec
@@ -160,7 +189,11 @@ func (p *process) folded(f *backend.Fold, segment *simSegment) {
 	if w.mutation == foldUnnamed {
 		p.retarget(f)
 	}
-	w.send(p, func() { p.carry(p.coord.Folded(f)) })
+	w.tell(p, w.home, func(q *process) {
+		if q.coord != nil {
+			q.carry(q.coord.Folded(f))
+		}
+	})
 }
 
 // retarget makes a fold replace whatever of its vnodes is a base or not newer than the fold.

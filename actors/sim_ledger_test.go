@@ -51,11 +51,15 @@ func (w *world) create(rec *backend.Record) *backend.Record {
 		return rec
 	}
 	s.truth = append(s.truth, rec)
-	w.oracle.record(rec)
 	if w.trace != nil {
-		w.sayf("LEDGER %d by %s term %d version %d epoch %d cuts %v producers %v emitted %d floor %v chain %d pins %d", rec.Seq, w.who(rec.Writer),
-			rec.Term, rec.Assignment.Version, rec.Epoch, rec.Cuts, rec.Producers, rec.Emitted, rec.Floor, rec.LongestChain(), len(rec.Pins))
+		var members []string
+		for _, m := range rec.Assignment.Members {
+			members = append(members, w.who(m))
+		}
+		w.sayf("LEDGER %d by %s term %d version %d members %v owners %v sources %v epoch %d cuts %v producers %v emitted %d floor %v chain %d pins %d", rec.Seq, w.who(rec.Writer),
+			rec.Term, rec.Assignment.Version, members, rec.Assignment.Owners, rec.Assignment.Sources, rec.Epoch, rec.Cuts, rec.Producers, rec.Emitted, rec.Floor, rec.LongestChain(), len(rec.Pins))
 	}
+	w.oracle.record(rec)
 	return rec
 }
 
@@ -85,7 +89,7 @@ func (w *world) outcome(p *process, rec *backend.Record, o backend.Outcome, winn
 func (w *world) pin(p *process) {
 	w.count("pin")
 	name := fmt.Sprintf("pin%d", w.r.IntN(maxPins))
-	if p.coord != nil && !p.paused && w.chance(.3) {
+	if p.began() && p.rec != nil && !p.paused && w.chance(.3) {
 		request, refusal := actors.Request{Pin: name}, backend.ErrPinTaken
 		if w.chance(.4) {
 			request, refusal = actors.Request{Unpin: name}, backend.ErrNoPin

@@ -39,6 +39,29 @@ const (
 	pinsUnknown mutation = "collection that knows no pins"
 	// The merger is not told of an epoch that another sealed while this process took over (I6).
 	takeoverForgets mutation = "takeover forgets an epoch that was on its way"
+
+	// A claim supersedes whatever is in force, whoever did not answer (I2).
+	claimsAnything mutation = "claims without compare-and-swap"
+	// An instance that starts claims without calling the incarnation before (I2).
+	nobodyCalled mutation = "nobody is called before a claim"
+	// A source leaves the assignment when its instance restarts (I5).
+	sourcesDropped mutation = "sources dropped with their instance"
+	// A vnode counts a barrier beyond whose cut it stands, and its capture claims to stand at the cut (I5).
+	aheadCounted mutation = "barriers counted beyond their cut"
+	// An instance goes on under a record that names another incarnation, and the seal looks at ids only (I2).
+	idsAlone mutation = "ids without incarnations"
+	// An owner restores before a record names its incarnation (I2).
+	restoredEarly mutation = "restored before in force"
+	// A vnode whose instance does not own it any more goes on (I2).
+	othersAnswer mutation = "answers of those who own nothing"
+	// Who asked goes on with an answer before it knows the record that grants it (I5, I8).
+	answersFirst mutation = "answers without their record"
+	// An instance keeps a source that it does not read: a request may be carried out after its answer (liveness).
+	ownedUnread mutation = "a source that its owner does not read"
+	// An instance does not ask the next coordinator to seal what it captured for the one before (liveness).
+	termsUnnoticed mutation = "captures forgotten with their coordinator"
+	// A coordinator does not hear that another reigns (I1).
+	reignsOn mutation = "a reign that ends unheard"
 )
 
 // mutations says by which violations each mutation is known. What else it does, such as to wedge the schedule, does not
@@ -63,4 +86,15 @@ var mutations = []struct {
 	{barrierAnywhere, []string{"I4"}},
 	{pinsUnknown, []string{"I9"}},
 	{takeoverForgets, []string{"I6"}},
+	{claimsAnything, []string{"I2"}},
+	{nobodyCalled, []string{"I2"}},
+	{sourcesDropped, []string{"I5"}},
+	{aheadCounted, []string{"I4"}},
+	{idsAlone, []string{"I2"}},
+	{restoredEarly, []string{"I2"}},
+	{othersAnswer, []string{"I2"}},
+	{answersFirst, []string{"I8", "liveness"}},
+	{ownedUnread, []string{"liveness"}},
+	{termsUnnoticed, []string{"liveness"}},
+	{reignsOn, []string{"liveness"}},
 }

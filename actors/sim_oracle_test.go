@@ -23,8 +23,11 @@ type oracle struct {
 	taken    vnode.Epoch // by the sink
 	emitted  int         // how many of order
 	vnodes   []sealedVnode
-	longest  int // chain
-	retained int // records
+	openings map[generation]bool
+	replaced map[uuid.UUID]bool // incarnations that were in force
+	served   map[uuid.UUID]bool // and those that knew it: others did nothing, and may come back
+	longest  int                // chain
+	retained int                // records
 }
 
 // sealedVnode is what must be sealed of a vnode: its keys, and how far it stands for every origin.
@@ -40,7 +43,7 @@ type generation struct {
 }
 
 func newOracle(w *world) *oracle {
-	o := &oracle{w: w, epochs: map[vnode.Epoch]uint64{}}
+	o := &oracle{w: w, epochs: map[vnode.Epoch]uint64{}, replaced: map[uuid.UUID]bool{}, openings: map[generation]bool{}, served: map[uuid.UUID]bool{}}
 	for range w.capacity {
 		o.vnodes = append(o.vnodes, sealedVnode{keys: map[uint64]simState{}, at: map[generation]uint64{}})
 	}
@@ -61,10 +64,59 @@ func (o *oracle) record(r *backend.Record) {
 	case len(r.Producers) > o.w.limits.Producers:
 		failf("I8 record %d has %d names of producers", r.Seq, len(r.Producers))
 	}
+	o.assigned(r, prev)
 	o.longest = max(o.longest, r.LongestChain())
 	o.retained = max(o.retained, int(r.Seq-r.Floor.Seq))
 	if r.Epoch > prev.Epoch {
 		o.seal(r, prev)
+	}
+}
+
+// assigned checks what a record says of members, owners and sources.
+func (o *oracle) assigned(r, prev *backend.Record) {
+	a, old := r.Assignment, prev.Assignment
+	if !slices.Equal(a.Members, old.Members) || !slices.Equal(a.Owners, old.Owners) || !slices.Equal(a.Sources, old.Sources) {
+		if a.Version == old.Version {
+			failf("I1 record %d is of another assignment under the same version %d", r.Seq, a.Version)
+		}
+	}
+	for _, m := range old.Members {
+		if !slices.Contains(a.Members, m) {
+			o.replaced[m.Incarnation] = true
+		}
+	}
+	for _, m := range a.Members {
+		if !slices.Contains(old.Members, m) && o.replaced[m.Incarnation] && o.served[m.Incarnation] {
+			failf("I2 record %d: %s is in force again", r.Seq, o.w.who(m))
+		}
+	}
+	for _, s := range old.Sources {
+		if cut, _ := r.CutOf(s.Source); !slices.ContainsFunc(a.Sources, func(x vnode.SourceOwner) bool { return x.Source == s.Source }) && !cut.Ended {
+			o.left(r, s.Source, cut.At)
+		}
+	}
+}
+
+// left checks that no vnode that lives on holds unsealed events of a source that has left the assignment (I5).
+func (o *oracle) left(r *backend.Record, source string, cut uint64) {
+	o.w.count("left")
+	for _, p := range o.w.processes {
+		for _, n := range p.vnodes {
+			owner, _ := r.Assignment.Owner(n.id)
+			if p.up && owner == p.self && n.rules != nil && n.rules.Standing(source).At > cut {
+				failf("I5 record %d: %s leaves at %d, %s v%d stands at %d", r.Seq, source, cut, o.w.who(p.self), n.id, n.rules.Standing(source).At)
+			}
+		}
+	}
+}
+
+// serves checks that a vnode answers only under a record that names its incarnation as the owner (I2).
+func (o *oracle) serves(n *simVnode) {
+	if n.view.Seq >= uint64(len(o.w.store.truth)) {
+		return // a record that was told early
+	}
+	if owner, _ := o.w.store.truth[n.view.Seq].Assignment.Owner(n.id); owner != n.p.self {
+		failf("I2 %s answers for v%d by record %d, where %v owns it", o.w.who(n.p.self), n.id, n.view.Seq, owner)
 	}
 }
 
@@ -166,6 +218,27 @@ func (o *oracle) fold(s *sealedVnode, v vnode.ID, g generation, to uint64) {
 	}
 }
 
+// opened checks that nobody else was given the same generation of a name.
+func (o *oracle) opened(name string, n uint64) {
+	g := generation{name, n}
+	if o.openings[g] {
+		failf("I4 generation %d of %s was given out twice", g.n, g.name)
+	}
+	o.openings[g] = true
+}
+
+// attached checks that whoever pushes the events of a source is not told at its opening of less than it was told to be
+// sealed before: it has dropped that.
+func (o *oracle) attached(s *simSource) {
+	a := o.w.store.newest().Assignment
+	reads := slices.ContainsFunc(a.Sources, func(x vnode.SourceOwner) bool {
+		return x.Source == s.name && x.Owner != vnode.Unowned && a.Members[x.Owner] == s.p.self
+	})
+	if dropped := o.w.dropped[s.name]; reads && s.pushes && s.rules.Sealed() < dropped {
+		failf("I8 %s is told at its opening to push again behind %d, and has dropped everything up to %d", s.name, s.rules.Sealed(), dropped)
+	}
+}
+
 // durable checks that what a producer is told to be sealed is sealed.
 func (o *oracle) durable(v vnode.ID, name string, n, position uint64) {
 	if sealed := o.vnodes[v].at[generation{name, n}]; position > sealed {
@@ -193,7 +266,7 @@ func (o *oracle) emit(e vnode.Epoch, result uint64) {
 
 // believed checks that a record which a process acts on is the ledger's own.
 func (o *oracle) believed(p *process, r *backend.Record) {
-	if o.w.store.truth[r.Seq] != r {
+	if r.Seq >= uint64(len(o.w.store.truth)) || o.w.store.truth[r.Seq] != r {
 		failf("I1 %s believes in record %d, which is not the ledger's", o.w.who(p.self), r.Seq)
 	}
 }
@@ -226,7 +299,7 @@ func (o *oracle) missed(r *backend.Record) {
 // lacking describes a world that does not come to rest.
 func (o *oracle) lacking() string {
 	r := o.w.store.newest()
-	s := fmt.Sprintf("record %d, epoch %d, cuts %v, emitted %d, taken %d", r.Seq, r.Epoch, r.Cuts, r.Emitted, o.taken)
+	s := fmt.Sprintf("record %d, epoch %d, cuts %v, emitted %d, taken %d, %+v", r.Seq, r.Epoch, r.Cuts, r.Emitted, o.taken, r.Assignment)
 	for _, p := range o.w.processes {
 		if p.up {
 			s += "\n" + p.describe()
@@ -236,7 +309,13 @@ func (o *oracle) lacking() string {
 }
 
 func (p *process) describe() string {
-	s := fmt.Sprintf("%s knows record %d, open %v, packing %v", p.w.who(p.self), p.rec.Seq, p.open, p.packing)
+	if p.rec == nil {
+		return p.w.who(p.self) + " knows no record"
+	}
+	s := fmt.Sprintf("%s knows record %d, open %v, packing %v, in force %v, claims %v", p.w.who(p.self), p.rec.Seq, p.open, p.packing, p.inForce(), p.claim.Vnodes)
+	if p.coord != nil {
+		s += fmt.Sprintf(", lacks %v, conflict %v", p.coord.Lacks(), p.coord.Conflict())
+	}
 	for _, n := range p.vnodes {
 		s += fmt.Sprintf(", v%d lives %v changed %v holds %d", n.id, n.rules != nil, n.dirty, len(n.held))
 	}
@@ -248,7 +327,7 @@ func (p *process) describe() string {
 	}
 	for _, q := range p.producers {
 		if q != nil {
-			s += fmt.Sprintf(", %s at %d sealed %d", q.name, q.rules.At(), q.freed)
+			s += fmt.Sprintf(", %s at %d sealed %d over %v", q.name, q.rules.At(), q.freed, q.over)
 		}
 	}
 	return s

@@ -3,7 +3,9 @@ package actors_test
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -14,81 +16,131 @@ import (
 )
 
 // process is one simulated process: the shells around the rules, without goroutines, with a network that loses,
-// repeats and reorders every message between its parts.
+// repeats and reorders every message between its parts and those of others. It has a coordinator or a follower.
 type process struct {
 	w      *world
 	self   vnode.Member
+	claim  backend.Claim
 	up     bool
 	paused bool
 
-	rec   *backend.Record // newest known
-	view  *vnode.View     // of rec
-	coord *actors.CoordinatorRules
-	open  *vnode.Attempt // told again until it is over
+	rec     *backend.Record // newest known; nil only in a client
+	view    *vnode.View     // of rec
+	coord   *actors.CoordinatorRules
+	follow  *actors.FollowerRules
+	open    *vnode.Attempt // told again until it is over
+	clients map[string]bool
+	silent  []uuid.UUID // incarnations that were called and did not answer
 
 	vnodes    []*simVnode
 	lives     uint64
-	sources   []*simSource    // by origin of the world; nil until attached
-	producers [2]*simProducer // nil until open
-	opened    [2]bool         // or asked for
-	asked     map[string]bool // names of sources and producers
+	seen      map[string]string // by plain producer: the instance that last sent
+	sources   []*simSource      // by origin of the world; nil until attached
+	producers [2]*simProducer   // nil until open
+	opened    [2]bool           // or asked for
+	asked     map[string]bool   // names of sources and producers
 
-	tickets uint64
-	answers map[uint64]func(*actors.Answer)
+	tickets   uint64
+	answers   map[uint64]func(*actors.Answer)
+	questions []actors.Request // not answered, to a coordinator elsewhere
+	served    map[question]*granted
 
 	packing  vnode.Attempt // highest seen
 	captures []*packed     // of packing, by vnode
-	folding  int           // compactions at work
+	told     []actors.Captured
+	folding  int // compactions at work
 
 	merge  *merger.Rules
 	sealed map[vnode.Epoch]*backend.Record // that are to be emitted
 }
 
-// start starts a process on the newest record that it finds. By the time that it tries to take over there may be newer
-// ones.
-func (w *world) start() {
-	p := &process{
-		w: w, self: vnode.Member{Instance: "node", Incarnation: w.uuid()}, up: true,
-		sources: make([]*simSource, len(w.origins)), asked: map[string]bool{}, answers: map[uint64]func(*actors.Answer){},
-		sealed: map[vnode.Epoch]*backend.Record{},
+// start starts a process on the newest record that it finds. By the time that it tries to take over, or asks to be
+// admitted, there may be newer ones. One that coordinates calls the one before first.
+func (w *world) start(id string) {
+	if strings.HasPrefix(id, client) {
+		id = fmt.Sprintf("%s%d", client, w.ids)
 	}
+	p := &process{
+		w: w, self: vnode.Member{Instance: id, Incarnation: w.uuid(), Address: w.address(id)}, claim: w.claim(id), up: true,
+		clients: map[string]bool{}, seen: map[string]string{}, sources: make([]*simSource, len(w.origins)), asked: map[string]bool{},
+		answers: map[uint64]func(*actors.Answer){}, served: map[question]*granted{}, sealed: map[vnode.Epoch]*backend.Record{},
+	}
+	for v := range w.capacity {
+		p.vnodes = append(p.vnodes, &simVnode{p: p, id: vnode.ID(v)})
+	}
+	if !p.client() {
+		p.rec = w.store.find(w.hint(), w.mutation != floorUnchecked)
+		p.view = w.viewOf(p, p.rec)
+		w.sayf("START %s on %d, claims %v", w.who(p.self), p.rec.Seq, p.claim.Vnodes)
+	}
+	w.processes = slices.DeleteFunc(w.processes, func(p *process) bool { return !p.up })
+	if slices.ContainsFunc(w.processes, func(q *process) bool { return q.self.Instance == id }) {
+		w.count("twin")
+	}
+	switch {
+	case id != w.home:
+		w.request(p, p.beginFollowing)
+	case p.inUse():
+		w.count("in use")
+		return
+	default:
+		waiting := w.store.waiting(p.rec)
+		w.request(p, func() { p.boot(waiting) })
+	}
+	w.count("start")
 	w.processes = append(w.processes, p)
-	p.rec = w.store.find(w.hint(), w.mutation != floorUnchecked)
-	p.view = w.viewOf(p.rec)
-	w.sayf("START %s on %d", w.who(p.self), p.rec.Seq)
-	waiting := w.store.waiting(p.rec)
-	w.request(p, func() { p.boot(waiting) })
 }
 
-// boot emits what waits, begins a life of every vnode, and takes over.
+// inUse reports whether the incarnation in force under the id of this process answers.
+func (p *process) inUse() bool {
+	old, _ := p.rec.Assignment.InForce(p.self.Instance)
+	if old.Address == "" || old.Address == p.self.Address {
+		return false
+	}
+	_, answered := p.w.whoAnswers(p, old.Address)
+	return answered
+}
+
+// boot emits what waits and takes over.
 func (p *process) boot(waiting []actors.Waiting) {
 	w := p.w
 	p.merge = merger.NewRules(p.rec.Emitted)
 	for _, x := range waiting {
 		p.seal(w.store.truth[x.Seq])
 	}
-	for v := range w.capacity {
-		p.vnodes = append(p.vnodes, &simVnode{p: p, id: vnode.ID(v)})
-	}
 	var effects []actors.Effect
-	p.coord, effects = actors.NewCoordinatorRules(p.self, actors.Cluster{Members: []string{p.self.Instance}, Claim: backend.Claim{Instance: p.self.Instance}}, w.limits, p.rec, waiting, w.now)
+	cluster := actors.Cluster{Members: w.members, Claim: p.claim}
+	p.coord, effects = actors.NewCoordinatorRules(p.self, cluster, w.limits, p.rec, waiting, w.now)
 	p.carry(effects)
 	w.collect(p, p.rec)
 }
 
+// began reports whether the rules of the process run.
+func (p *process) began() bool { return p.coord != nil || p.follow != nil }
+
+// inForce reports whether the newest record that the process knows names it.
+func (p *process) inForce() bool {
+	m, _ := p.view.Assignment.InForce(p.self.Instance)
+	return m == p.self
+}
+
+// owns reports whether the process owns a vnode as far as it knows.
+func (p *process) owns(v vnode.ID) bool { return p.view != nil && p.view.Owns(p.self, v) }
+
 // tick gives the process a turn: time passes, sources read, producers send, what was not answered is repeated.
 func (p *process) tick() {
-	if p.coord == nil {
+	if !p.began() {
 		return
 	}
 	p.wake()
+	if p.view == nil || (p.client() && p.w.chance(.1)) {
+		p.greet()
+	}
+	if !p.up || p.view == nil {
+		return
+	}
 	for _, n := range p.vnodes {
-		if n.rules == nil && !n.waiting {
-			n.restore()
-		}
-		if n.dirty {
-			p.carry(p.coord.Want())
-		}
+		n.tick()
 	}
 	p.attach()
 	for _, s := range p.sources {
@@ -101,13 +153,19 @@ func (p *process) tick() {
 			q.tick()
 		}
 	}
-	p.order(p.merge.Retry())
+	if p.merge != nil {
+		p.order(p.merge.Retry())
+	}
 	p.remind()
 	p.compact()
 }
 
-// wake calls the coordinator when it asked for it, and only then.
+// wake calls the rules when they asked for it, and only then.
 func (p *process) wake() {
+	if p.follow != nil {
+		p.wakeFollower()
+		return
+	}
 	if at, ok := p.coord.Deadline(); !ok || p.w.now < at {
 		return
 	}
@@ -117,23 +175,42 @@ func (p *process) wake() {
 	}
 }
 
+// want asks for an epoch.
+func (p *process) want() {
+	p.coordinate(func(q *process) { q.carry(q.coord.Want()) })
+}
+
 // remind repeats what may have been lost.
 func (p *process) remind() {
 	w := p.w
-	if w.chance(.2) {
-		p.tellOpen()
+	if p.coord != nil && w.chance(.2) {
+		p.beat()
 	}
 	if w.chance(.05) {
 		p.tellAll()
 	}
-	if e := p.merge.Emitted(); e > p.rec.Emitted && w.chance(.3) {
+	if p.merge != nil && p.merge.Emitted() > p.rec.Emitted && w.chance(.3) {
+		e := p.merge.Emitted()
 		w.send(p, func() { p.carry(p.coord.Emitted(e)) })
 	}
-	if w.chance(.02) {
-		p.carry(p.coord.Demand())
-		if w.chance(.1) {
-			p.carry(p.coord.Conclude())
+	for _, m := range p.told {
+		if w.chance(.2) && vnode.Epoch(m.Attempt.Number) > p.rec.Epoch {
+			p.tellCaptured(m)
 		}
+	}
+	for _, r := range p.questions {
+		if w.chance(.1) {
+			p.tellQuestion(r)
+		}
+	}
+	if w.chance(.02) {
+		conclude := w.chance(.1)
+		p.coordinate(func(q *process) {
+			q.carry(q.coord.Demand())
+			if conclude {
+				q.carry(q.coord.Conclude())
+			}
+		})
 	}
 }
 
@@ -142,15 +219,12 @@ func (p *process) carry(effects []actors.Effect) {
 	for _, e := range effects {
 		switch {
 		case e.Append != nil:
-			if p.w.mutation == toldEarly {
-				p.learn(e.Append)
-			}
-			p.w.append(p, e.Append)
+			p.create(e.Append)
 		case e.Publish != nil:
 			p.publish(e.Publish, e.Sealed)
 		case e.Open != nil:
 			p.open = e.Open
-			p.tellOpen()
+			p.beat()
 		case e.Answer != nil:
 			p.answers[e.Answer.Ticket](e.Answer)
 			delete(p.answers, e.Answer.Ticket)
@@ -160,12 +234,29 @@ func (p *process) carry(effects []actors.Effect) {
 	}
 }
 
+func (p *process) create(rec *backend.Record) {
+	switch p.w.mutation {
+	case toldEarly:
+		p.learn(rec)
+	case sourcesDropped:
+		a := &rec.Assignment
+		a.Sources = slices.DeleteFunc(slices.Clone(a.Sources), func(s vnode.SourceOwner) bool { return s.Owner == vnode.Unowned })
+	}
+	p.w.append(p, rec)
+}
+
 func (p *process) stop(err error) {
+	var inUse *actors.InUseError
 	p.w.sayf("STOP %s: %v", p.w.who(p.self), err)
-	if !errors.Is(err, actors.ErrSuperseded) {
+	switch {
+	case errors.Is(err, actors.ErrSuperseded):
+		p.w.count("superseded")
+	case errors.As(err, &inUse):
+		p.w.count("in use")
+	default:
 		failf("liveness: %s stops: %v", p.w.who(p.self), err)
 	}
-	p.up = false
+	p.up = p.w.mutation == idsAlone && p.coord == nil
 }
 
 // missed says that a segment is gone which a record names. Whoever misses an object searches the newest record: either
@@ -173,7 +264,11 @@ func (p *process) stop(err error) {
 func (p *process) missed(rec *backend.Record) {
 	w := p.w
 	w.oracle.missed(rec)
-	if newest := w.store.find(w.hint(), w.mutation != floorUnchecked); newest.Coordinator != p.self {
+	newest := w.store.find(w.hint(), w.mutation != floorUnchecked)
+	switch {
+	case p.follow != nil:
+		p.obey(p.follow.Learn(newest))
+	case newest.Coordinator != p.self:
 		p.stop(actors.ErrSuperseded)
 	}
 }
@@ -182,6 +277,7 @@ func (p *process) publish(rec *backend.Record, sealed bool) {
 	raised := rec.Floor.K > p.rec.Floor.K
 	p.w.oracle.believed(p, rec)
 	p.learn(rec)
+	p.tellPeers(func(q *process) { q.hear(p, rec) })
 	if sealed && (p.w.mutation != takeoverForgets || rec.Writer == p.self) {
 		p.open = nil
 		p.seal(rec)
@@ -203,8 +299,11 @@ func (p *process) seal(rec *backend.Record) {
 
 // learn takes a record into account.
 func (p *process) learn(rec *backend.Record) {
-	if rec.Seq > p.rec.Seq {
-		p.rec, p.view = rec, p.w.viewOf(rec)
+	if p.rec == nil || rec.Seq > p.rec.Seq {
+		p.rec, p.view = rec, p.w.viewOf(p, rec)
+		if p.inForce() {
+			p.w.oracle.served[p.self.Incarnation] = true
+		}
 	}
 	p.tellAll()
 }
@@ -212,7 +311,9 @@ func (p *process) learn(rec *backend.Record) {
 // tellAll tells every part of the process of the newest record.
 func (p *process) tellAll() {
 	for _, n := range p.vnodes {
-		p.w.send(p, func() { n.learn(p.view) })
+		if n.rules != nil {
+			p.w.send(p, func() { n.learn(p.view) })
+		}
 	}
 	for _, s := range p.sources {
 		if s != nil {
@@ -221,12 +322,20 @@ func (p *process) tellAll() {
 	}
 }
 
-// tellOpen tells of the open attempt, with the newest record. Without sources it is the barrier.
-func (p *process) tellOpen() {
-	if p.open == nil {
-		return
+// beat tells of the open attempt, and of how far the ledger is.
+func (p *process) beat() {
+	var a vnode.Attempt
+	if p.open != nil {
+		a = *p.open
+		p.tellOpen(a)
 	}
-	a, view := *p.open, p.view
+	seq := p.rec.Seq
+	p.tellPeers(func(q *process) { q.beaten(p, a, seq) })
+}
+
+// tellOpen tells every part of the process of an attempt, with the newest record. Without sources it is the barrier.
+func (p *process) tellOpen(a vnode.Attempt) {
+	view := p.view
 	for _, s := range p.sources {
 		if s != nil {
 			p.w.send(p, func() { s.rules.Learn(view); s.rules.Open(a) })
@@ -238,53 +347,6 @@ func (p *process) tellOpen() {
 	for _, n := range p.vnodes {
 		p.w.send(p, func() { n.learn(view); n.open(a) })
 	}
-}
-
-// attach asks for the sources and producers that this process has not opened yet. A source that has ended is attached
-// again now and then, as by a program that does not know.
-func (p *process) attach() {
-	w := p.w
-	for i, o := range w.origins {
-		if p.asked[o.name] || !w.chance(.5) {
-			continue
-		}
-		p.asked[o.name] = true
-		if cut, known := p.rec.CutOf(o.name); known && cut.Ended && !w.chance(.1) {
-			continue
-		}
-		p.ask(o.name, actors.Request{Source: o.name, From: p.self}, func(a *actors.Answer) {
-			if a.Err != nil {
-				failf("I1/I8 source %q was refused: %v", o.name, a.Err)
-			}
-			p.sources[i] = newSimSource(p, o)
-		})
-	}
-	for place := range p.producers {
-		if !p.opened[place] && w.chance(.5) {
-			p.openProducer(place)
-		}
-	}
-}
-
-func (p *process) ask(name string, r actors.Request, answer func(*actors.Answer)) {
-	p.asked[name] = true
-	p.tickets++
-	r.Ticket = p.tickets
-	p.answers[r.Ticket] = answer
-	p.carry(p.coord.Ask(r))
-}
-
-// attached reports whether everything that the process asked for is there, and at its end.
-func (p *process) attached() bool {
-	if p.opened != [2]bool{true, true} {
-		return false
-	}
-	for i, o := range p.w.origins {
-		if !p.asked[o.name] || (p.sources[i] != nil && !p.sources[i].rules.Done()) {
-			return false
-		}
-	}
-	return len(p.answers) == 0
 }
 
 func (w *world) uuid() uuid.UUID {

@@ -2,6 +2,7 @@ package actors_test
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/sheaf-go/sheaf/actors"
 	"github.com/sheaf-go/sheaf/backend"
@@ -22,9 +23,11 @@ type simProducer struct {
 	buffer     [][]simEvent // by vnode, not sent
 	freed      uint64       // events that it was told are sealed
 	silence    int          // turns since a vnode last answered
+	over       bool         // another generation of its name is in force
 }
 
 func newSimProducer(p *process, name string, generation uint64) *simProducer {
+	p.w.oracle.opened(name, generation)
 	counted := generation
 	if p.w.mutation == noGenerations {
 		counted = 1
@@ -38,6 +41,10 @@ func newSimProducer(p *process, name string, generation uint64) *simProducer {
 
 func (q *simProducer) tick() {
 	w := q.p.w
+	if q.over {
+		q.p.leave(q)
+		return
+	}
 	if (!w.quiet || w.flows) && w.chance(w.pushes) {
 		e, v := w.event(q.name, q.generation, q.rules.Count())
 		q.buffer[v] = append(q.buffer[v], e)
@@ -56,25 +63,37 @@ func (q *simProducer) tick() {
 	}
 }
 
+// leave makes the place of a producer free that is over, unless it is being opened again.
+func (p *process) leave(q *simProducer) {
+	for place := range p.producers {
+		if p.producers[place] == q && len(p.answers) == 0 {
+			p.producers[place], p.opened[place], p.asked[q.name] = nil, false, false
+		}
+	}
+}
+
 // unsealed reports whether it was not told of some event that it is sealed.
-func (q *simProducer) unsealed() bool { return q != nil && q.freed < q.rules.At() }
+func (q *simProducer) unsealed() bool { return q != nil && !q.over && q.freed < q.rules.At() }
 
 func (q *simProducer) send(s actors.Sending[[]simEvent]) {
-	b := &simBatch{vnode: s.Vnode, header: s.Header, events: s.Events}
-	q.p.w.send(q.p, func() { q.p.vnodes[b.vnode].deliver(b) })
+	q.p.send(&simBatch{vnode: s.Vnode, header: s.Header, events: s.Events})
 }
 
 func (q *simProducer) reply(r vnode.Reply) {
-	if q == nil || r.Origin != q.name {
+	if q == nil || r.Origin != q.name || q.over {
 		return
 	}
 	q.silence = 0
-	again, _ := q.rules.Reply(r, func(events []simEvent) {
+	again, over := q.rules.Reply(r, func(events []simEvent) {
 		q.freed += uint64(len(events))
 		for _, e := range events {
 			q.p.w.oracle.durable(r.Vnode, q.name, r.Generation, e.position)
 		}
 	})
+	if over {
+		q.p.w.count("producer over")
+		q.over = true
+	}
 	for _, s := range again {
 		q.send(s)
 	}
@@ -87,13 +106,13 @@ func (p *process) openProducer(place int) {
 	name := producerNames[w.r.IntN(len(producerNames))]
 	if q := p.producers[place]; q != nil {
 		name = q.name
-	} else if p.asked[name] {
+	} else if w.inUse(name, p) {
 		return
 	}
 	p.opened[place] = true
 	r := actors.Request{Producer: name}
 	for _, known := range p.rec.Producers {
-		if !p.asked[known.Name] && w.chance(.7) {
+		if !w.inUse(known.Name, p) && w.chance(.7) {
 			r.Retire = known.Name
 		}
 	}
@@ -102,11 +121,19 @@ func (p *process) openProducer(place int) {
 		case a.Err == nil:
 			p.producers[place] = newSimProducer(p, name, a.Generation)
 			return
-		case !errors.Is(a.Err, actors.ErrNames) || !p.namesFull(name):
+		case !errors.Is(a.Err, actors.ErrNames) || (!w.clustered() && !p.namesFull(name)):
 			failf("I8 producer %q was refused with %d names open: %v", name, len(p.rec.Producers), a.Err)
 		}
 		w.count("refused")
 		p.asked[name], p.opened[place] = false, false
+	})
+}
+
+// inUse reports whether a process has a name of a plain producer, or has asked for it. That of another with the same id,
+// and now and then any, is taken all the same.
+func (w *world) inUse(name string, by *process) bool {
+	return slices.ContainsFunc(w.processes, func(q *process) bool {
+		return q.up && q.asked[name] && (q == by || (q.self.Instance != by.self.Instance && !w.chance(.1)))
 	})
 }
 
@@ -122,11 +149,17 @@ func (p *process) namesFull(name string) bool {
 }
 
 // viewOf is what all parts of a process are told of a record.
-func (w *world) viewOf(rec *backend.Record) *vnode.View {
+func (w *world) viewOf(p *process, rec *backend.Record) *vnode.View {
 	view := actors.ViewOf(rec)
-	if w.mutation == noGenerations {
+	switch w.mutation {
+	case noGenerations:
 		for name := range view.Generations {
 			view.Generations[name] = 1
+		}
+	case idsAlone:
+		view.Assignment = view.Assignment.Clone()
+		if i := view.Assignment.Index(p.self.Instance); i >= 0 {
+			view.Assignment.Members[i] = p.self
 		}
 	}
 	return view

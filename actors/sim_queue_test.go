@@ -2,12 +2,16 @@ package actors_test
 
 import "time"
 
-// pendingCall is something that will happen. Of a process: not while it is paused, never after it crashed. Of nobody:
-// in any case, as a request that is on its way to the store.
+// pendingCall is something that will happen. To a process: not while it is paused, never after it crashed. To nobody:
+// in any case, as a request that is on its way to the store. To an instance: to whoever has its id by then.
 type pendingCall struct {
 	p    *process
 	call func()
 	at   time.Duration // not before
+
+	from *process // who sent it, if it comes from elsewhere
+	to   string
+	tell func(*process) // instead of call, with to
 }
 
 // queue holds pending calls, the oldest first, but for those that had to wait.

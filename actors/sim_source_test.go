@@ -21,6 +21,7 @@ type simSource struct {
 	told    actors.CutNamed // newest
 	buffer  [][]simEvent    // by vnode, not sent
 	pushed  uint64          // by the client of a resumable producer: it keeps the events from the sealed one up to here
+	done    bool            // its end was sealed, and whoever read it is gone
 	silence int             // turns since a vnode last answered
 }
 
@@ -35,7 +36,8 @@ func newSimSource(p *process, o simOrigin) *simSource {
 
 func (s *simSource) tick() {
 	w := s.p.w
-	if s.rules.Done() {
+	w.dropped[s.name] = max(w.dropped[s.name], s.rules.Sealed())
+	if s.done = s.done || s.rules.Done(); s.done {
 		return
 	}
 	if n := 1 + w.r.IntN(w.reads); w.quiet || w.chance(.4) {
@@ -53,8 +55,8 @@ func (s *simSource) tick() {
 	if cut, ok := s.rules.Cut(); ok && w.chance(.4) {
 		s.tellCut(cut)
 	}
-	if s.rules.Ended() {
-		s.p.carry(s.p.coord.Want())
+	if s.rules.Ended() && (s.p.coord != nil || w.chance(.2)) {
+		s.p.want()
 	}
 	if s.silence++; s.silence > 6 && !s.rules.Replaying() {
 		s.silence = 0
@@ -69,8 +71,12 @@ func (s *simSource) tellCut(cut actors.CutNamed) {
 	if old := s.told; old.Attempt == cut.Attempt && old.At != cut.At {
 		failf("I5 %s named two cuts for %v: %d and %d", s.name, cut.Attempt, old.At, cut.At)
 	}
-	s.told = cut
-	s.p.w.send(s.p, func() { s.p.carry(s.p.coord.Cut(cut)) })
+	s.told, s.p.w.named[s.name] = cut, cut
+	s.p.w.tell(s.p, s.p.w.home, func(q *process) {
+		if q.coord != nil {
+			q.carry(q.coord.Cut(cut))
+		}
+	})
 }
 
 // read reads up to n events on, wherever the rules stand.
@@ -104,7 +110,7 @@ func (s *simSource) flush(v vnode.ID) {
 		}
 		b := &simBatch{vnode: v, header: h, events: s.buffer[v][:n:n]}
 		s.buffer[v] = s.buffer[v][n:]
-		s.p.w.send(s.p, func() { s.p.vnodes[b.vnode].deliver(b) })
+		s.p.send(b)
 	}
 }
 

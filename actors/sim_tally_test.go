@@ -9,6 +9,7 @@ import (
 type tally struct {
 	mu                                                          sync.Mutex
 	epochs, records, floors, sources, producers, vnodes, faults int
+	instances, partitions, restarts                             int // restarts of an id
 	byKind                                                      map[string]int
 	longest, retained                                           int
 }
@@ -23,6 +24,7 @@ func (c *tally) add(w *world) {
 	c.records += len(w.store.truth)
 	c.floors += len(w.store.floors)
 	c.vnodes += w.capacity
+	c.instances += w.instances
 	sources, producers := w.oracle.origins()
 	c.sources += sources
 	c.producers += producers
@@ -30,6 +32,8 @@ func (c *tally) add(w *world) {
 		c.byKind[kind] += n
 	}
 	c.faults += w.faults["crash"] + w.faults["pause"] + w.faults["panic"]
+	c.partitions += w.faults["partition"]
+	c.restarts += w.faults["start"] - len(w.everyone())
 	c.longest = max(c.longest, w.oracle.longest)
 	c.retained = max(c.retained, w.oracle.retained)
 }
@@ -55,8 +59,8 @@ func (o *oracle) origins() (sources, producers int) {
 func (c *tally) report(seeds int) string {
 	per := func(n int) string { return fmt.Sprintf("%.1f", float64(n)/float64(seeds)) }
 	return fmt.Sprintf("%d schedules; each on average: %s epochs sealed, %s records, %s floors, %s vnodes, %s sources, %s generations of producers, "+
-		"%s crashes, pauses and panics; longest chain %d, most records retained %d; in all %v",
-		seeds, per(c.epochs), per(c.records), per(c.floors), per(c.vnodes), per(c.sources), per(c.producers), per(c.faults), c.longest, c.retained, c.byKind)
+		"%s crashes, pauses and panics, %s instances, %s partitions, %s restarts with the same id; longest chain %d, most records retained %d; in all %v",
+		seeds, per(c.epochs), per(c.records), per(c.floors), per(c.vnodes), per(c.sources), per(c.producers), per(c.faults), per(c.instances), per(c.partitions), per(c.restarts), c.longest, c.retained, c.byKind)
 }
 
 func (c *tally) tooLittle(seeds int) error {

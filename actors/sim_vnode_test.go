@@ -71,27 +71,52 @@ type simVnode struct {
 	applied  applied
 	marks    []vnode.Mark // of the slice, by the rules' mark
 	attempts map[vnode.Attempt]vnode.Mark
-	dirty    bool   // something was applied since the last capture
-	restores uint64 // begun; only the newest counts
-	waiting  bool   // for a restore
+	dirty    bool        // something was applied since the last capture
+	owed     uint64      // mark of the newest capture with something that no record has named; 0: none
+	view     *vnode.View // newest that the rules were told of
+	restores uint64      // begun; only the newest counts
+	waiting  bool        // for a restore
 }
 
 // busy reports whether the vnode holds something that is not captured, or is about to restore.
-func (n *simVnode) busy() bool { return n.dirty || n.waiting || n.rules == nil }
+func (n *simVnode) busy() bool { return n.dirty || n.waiting || (n.rules == nil) == n.p.owns(n.id) }
+
+// tick begins a life where there is none, and asks for an epoch where something changed.
+func (n *simVnode) tick() {
+	if n.rules == nil && !n.waiting && n.mayRestore(n.p.view) {
+		n.restore()
+	}
+	if n.dirty && (n.p.coord != nil || n.p.w.chance(.2)) {
+		n.p.want()
+	}
+}
+
+// mayRestore reports whether this process owns the vnode by a view.
+func (n *simVnode) mayRestore(view *vnode.View) bool {
+	if n.p.w.mutation == restoredEarly {
+		owner, _ := view.Assignment.Owner(n.id)
+		return owner.Instance == n.p.self.Instance
+	}
+	return view.Owns(n.p.self, n.id)
+}
 
 // restore begins a new life from the newest record that the process knows. By the time that the store has answered
 // there may be newer ones.
 func (n *simVnode) restore() {
 	w := n.p.w
-	n.rules, n.slice, n.held, n.dirty, n.waiting = nil, nil, nil, false, true
+	n.rules, n.slice, n.held, n.dirty, n.owed, n.waiting = nil, nil, nil, false, 0, true
 	n.restores++
+	if !n.mayRestore(n.p.view) {
+		n.waiting = false
+		return
+	}
 	try, rec, view := n.restores, n.p.rec, n.p.view
 	w.request(n.p, func() {
 		if n.restores != try {
 			return
 		}
 		n.waiting = false // the next turn restores again, unless this succeeds
-		if !view.Owns(n.p.self, n.id) || w.chance(w.putLoss) {
+		if w.chance(w.putLoss) {
 			return
 		}
 		chain, ok := w.store.read(rec, n.id)
@@ -116,6 +141,7 @@ func (n *simVnode) begin(rec *backend.Record, view *vnode.View, c chain) {
 		n.attempts = map[vnode.Attempt]vnode.Mark{}
 	}
 	life := vnode.Life{Incarnation: n.p.self.Incarnation, N: n.p.lives}
+	n.view = view
 	n.rules = vnode.NewRules(n.p.self, n.id, life, view, rec.Tips[n.id], positions)
 	for _, r := range n.rules.Announce() {
 		n.reply(r)
@@ -125,6 +151,12 @@ func (n *simVnode) begin(rec *backend.Record, view *vnode.View, c chain) {
 
 func (n *simVnode) learn(view *vnode.View) {
 	if n.rules != nil {
+		if view.Seq > n.view.Seq {
+			if view.Term != n.view.Term && n.owed > 0 && n.p.w.mutation != termsUnnoticed {
+				n.dirty = true // what was captured for another coordinator is still to be sealed
+			}
+			n.view = view
+		}
 		n.do(n.rules.Learn(view), nil)
 	}
 }
@@ -145,6 +177,8 @@ func (n *simVnode) deliver(b *simBatch) {
 			n.misalign(b)
 		case barrierAnywhere:
 			b.header.From = 0
+		case aheadCounted:
+			b.header.To = max(b.header.To, n.rules.Standing(b.header.Origin).At)
 		}
 	}
 	n.do(n.rules.Deliver(&b.header), b)
@@ -170,6 +204,9 @@ func (n *simVnode) do(s vnode.Step, b *simBatch) {
 			n.slice.Sealed(n.attempts[n.p.rec.Attempt])
 			return
 		}
+		if w.mutation == othersAnswer && !n.p.owns(n.id) {
+			return
+		}
 		n.restore()
 		return
 	}
@@ -184,6 +221,9 @@ func (n *simVnode) do(s vnode.Step, b *simBatch) {
 	}
 	if s.Sealed != 0 && w.mutation != deltaSinceCapture {
 		n.slice.Sealed(n.marks[s.Sealed])
+	}
+	if s.Sealed >= n.owed {
+		n.owed = 0
 	}
 	if s.Reply.Kind != vnode.NoReply {
 		n.reply(s.Reply)
@@ -221,7 +261,9 @@ func (n *simVnode) apply(b *simBatch, above uint64) {
 // capture takes delta, positions and partial in this turn (I3).
 func (n *simVnode) capture(o *vnode.CaptureOrder) {
 	w := n.p.w
-	n.dirty = false
+	if n.dirty {
+		n.dirty, n.owed = false, o.Mark
+	}
 	entries := n.slice.Changed()
 	delta, mark, err := n.slice.Capture(nil)
 	if err != nil {
@@ -261,18 +303,43 @@ func digest(k uint64, s simState) uint64 {
 // reply answers an origin, which may have been opened anew by then.
 func (n *simVnode) reply(r vnode.Reply) {
 	p := n.p
+	p.w.oracle.serves(n)
 	if p.w.mutation == freedOnAck {
 		r.Sealed = max(r.Sealed, r.Standing)
 	}
-	p.w.send(p, func() {
-		if r.Generation != 0 {
-			for _, q := range p.producers {
-				q.reply(r)
-			}
-			return
+	to, known := p.seen[r.Origin]
+	for _, s := range n.view.Assignment.Sources {
+		if s.Source == r.Origin && s.Owner != vnode.Unowned {
+			to, known = n.view.Assignment.Members[s.Owner].Instance, true
 		}
-		for _, s := range p.sources {
-			s.reply(r)
+	}
+	if known {
+		p.w.tell(p, to, func(q *process) { q.replied(r) })
+	}
+}
+
+// replied hands a reply to its origin, if that is here.
+func (p *process) replied(r vnode.Reply) {
+	if r.Generation != 0 {
+		for _, q := range p.producers {
+			q.reply(r)
 		}
+		return
+	}
+	for _, s := range p.sources {
+		s.reply(r)
+	}
+}
+
+// send sends a batch to the instance that owns its vnode, as far as the process knows. There it is dropped unless the
+// vnode lives.
+func (p *process) send(b *simBatch) {
+	owner, ok := p.view.Assignment.Owner(b.vnode)
+	if !ok {
+		return
+	}
+	p.w.tell(p, owner.Instance, func(q *process) {
+		q.seen[b.header.Origin] = p.self.Instance
+		q.vnodes[b.vnode].deliver(b)
 	})
 }

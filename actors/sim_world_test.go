@@ -3,6 +3,7 @@ package actors_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"time"
 
@@ -16,7 +17,9 @@ import (
 //
 //	sim_world       what happens next, and the quiet end in which everything must be sealed and emitted
 //	sim_fault       what goes wrong
+//	sim_network     what lies between processes: messages, partitions, who claims what
 //	sim_process     a process: coordinator, who attaches what, who is told what
+//	sim_follower    a process that does not coordinate, and what it asks for
 //	sim_checkpoint  segments, compaction, the merger and the sink
 //	sim_vnode, sim_source, sim_producer
 //	sim_ledger      appends, floors, collection, a tool that pins
@@ -31,7 +34,17 @@ type world struct {
 	dials
 	limits actors.CoordinatorLimits
 
+	members []string // instances
+	home    string   // where the coordinator, the merger and the sink are
+	layout  []int    // by vnode: the member that the configuration gives it to
+	omits   int      // the member that lists no vnodes and gets the rest; -1: each lists its own
+	deal    []string // by origin: the instance that attaches it
+
 	now       time.Duration
+	cuts      map[link]bool
+	dropped   map[string]uint64          // by source: sealed, and told so to whoever pushes
+	late      time.Duration              // when the coordinator's instance restarts in the quiet end; 0: never
+	named     map[string]actors.CutNamed // newest of each source
 	ids       uint64
 	store     *simStore
 	processes []*process
@@ -44,43 +57,74 @@ type world struct {
 	trace     func(string)
 }
 
-// dials are what differs from seed to seed beside the order of things. The first six are chances.
+// turn is what a step takes.
+const turn = 12 * time.Millisecond
+
+// dials are what differs from seed to seed beside the order of things. The first seven are chances.
 type dials struct {
 	loss    float64 // of a message
 	repeat  float64 // that a message comes twice
 	putLoss float64 // of a request to the store, or of its answer
 	sleep   float64 // that a request takes long
 	chaos   float64 // of a fault in a step
+	mends   float64 // that a partition ends, in a step
 	pushes  float64 // of an event from a plain producer in a turn
 
-	capacity int
-	origins  []simOrigin
-	reads    int  // events that a source reads at most in a turn
-	window   int  // how many calls may overtake another
-	scatter  bool // an attempt's captures go into two segments
-	policy   backend.CompactionPolicy
+	capacity  int
+	instances int
+	clients   bool // plain producers are also in processes of their own
+	origins   []simOrigin
+	reads     int  // events that a source reads at most in a turn
+	window    int  // how many calls may overtake another
+	scatter   bool // an attempt's captures go into two segments
+	policy    backend.CompactionPolicy
 }
 
 func newWorld(seed uint64, m mutation, trace func(string)) *world {
 	w := &world{
 		r: rand.New(rand.NewPCG(seed, 0x5eaf)), mutation: m, faults: map[string]int{}, trace: trace,
+		cuts: map[link]bool{}, named: map[string]actors.CutNamed{}, dropped: map[string]uint64{},
 	}
 	w.dials = w.draw()
 	w.limits = actors.CoordinatorLimits{
-		Interval: 4 * time.Millisecond, Timeout: 40 * time.Millisecond, Retain: 4 + w.r.IntN(12), Step: 1 + w.r.IntN(6),
+		Interval: 6 * turn, Timeout: 80 * turn, Retain: 4 + w.r.IntN(12), Step: 1 + w.r.IntN(6),
 		Producers: maxProducers, Sources: len(w.origins), Folds: backend.CompactionPolicy{MaxChain: 1 << 20, Slack: 1 << 50},
 	}
+	w.populate()
 	w.store = newSimStore(w.capacity)
 	w.oracle = newOracle(w)
 	return w
 }
 
+// populate draws who the members are, and who has what.
+func (w *world) populate() {
+	for i := range w.instances {
+		w.members = append(w.members, fmt.Sprintf("n%d", i))
+	}
+	w.home = w.members[w.r.IntN(w.instances)]
+	w.omits = w.r.IntN(w.instances)
+	if w.clustered() && w.chance(.5) {
+		w.omits = -1
+	}
+	for range w.capacity {
+		w.layout = append(w.layout, w.r.IntN(w.instances))
+	}
+	for range w.origins {
+		w.deal = append(w.deal, w.members[w.r.IntN(w.instances)])
+	}
+}
+
 func (w *world) draw() dials {
 	pick := func(x ...float64) float64 { return x[w.r.IntN(len(x))] }
-	length := func() uint64 { return 20 + w.r.Uint64N(200) }
+	length := func() uint64 {
+		if w.chance(.03) {
+			return w.r.Uint64N(3)
+		}
+		return 20 + w.r.Uint64N(200)
+	}
 	d := dials{
 		loss: pick(0, .02, .05, .1), repeat: pick(0, .03, .1), putLoss: pick(0, .05, .2), sleep: pick(0, .02, .05),
-		chaos: pick(.002, .005, .01, .015), capacity: 4, pushes: pick(.05, .2, .4), reads: 1 + w.r.IntN(8), window: 2 + w.r.IntN(30), scatter: w.chance(.3),
+		chaos: pick(.002, .005, .01, .015), mends: pick(.005, .015, .04), capacity: 4, instances: int(pick(1, 2, 2, 3)), clients: w.chance(.3), pushes: pick(.05, .2, .4), reads: 1 + w.r.IntN(8), window: 2 + w.r.IntN(30), scatter: w.chance(.3),
 		origins: []simOrigin{{name: "s0", length: length()}, {name: "s1", length: length()}},
 		policy:  backend.CompactionPolicy{MaxChain: 3 + w.r.IntN(4), Slack: int64(pick(1, 1<<20))},
 	}
@@ -110,19 +154,6 @@ func (w *world) hint() uint64 {
 	return newest - min(newest, uint64(w.r.IntN(8)))
 }
 
-// send delivers a message of a process to itself: later, never, or twice.
-func (w *world) send(p *process, call func()) {
-	if w.chance(w.loss) {
-		w.count("lost")
-		return
-	}
-	w.post(p, call)
-	if w.chance(w.repeat) {
-		w.count("repeated")
-		w.post(p, call)
-	}
-}
-
 // post makes a call that cannot be lost but by a crash of p.
 func (w *world) post(p *process, call func()) {
 	w.pending.put(pendingCall{p: p, call: call})
@@ -132,7 +163,7 @@ func (w *world) post(p *process, call func()) {
 func (w *world) request(p *process, call func()) {
 	c := pendingCall{p: p, call: call}
 	if w.chance(w.sleep) {
-		c.at = w.now + time.Duration(w.r.Int64N(int64(80*time.Millisecond)))
+		c.at = w.now + time.Duration(w.r.Int64N(int64(160*turn)))
 	}
 	w.pending.put(c)
 }
@@ -149,21 +180,51 @@ func (w *world) event(origin string, generation, position uint64) (simEvent, vno
 
 // step is one random thing.
 func (w *world) step() {
-	w.now += time.Millisecond / 2
+	w.now += turn
+	if len(w.cuts) > 0 && w.chance(w.mends) {
+		w.mend()
+	}
 	switch x := w.r.Float64(); {
 	case x < w.chaos:
 		w.fault()
 	case x < .7 && w.pending.len() > 0:
-		for range 1 + w.r.IntN(12) {
+		for range 1 + w.r.IntN(12*w.instances) {
 			w.happen()
 		}
 	default:
-		if p := w.any((*process).awake); p != nil {
-			p.tick()
-		} else if w.chance(.05) {
-			w.revive()
+		w.turn()
+	}
+}
+
+// turn gives a turn to a process, or where there are several instances to most; and if an instance has none that is
+// awake it may come back.
+func (w *world) turn() {
+	if p := w.any((*process).awake); p != nil && !w.clustered() {
+		p.tick()
+		return
+	}
+	for _, id := range w.everyone() {
+		awake := false
+		for _, p := range w.processes {
+			if !p.is(id) || !p.awake() {
+				continue
+			}
+			if awake = true; w.chance(.9) {
+				p.tick()
+			}
+		}
+		if !awake && w.chance(.05) {
+			w.revive(id)
 		}
 	}
+}
+
+// everyone lists the ids under which there are processes.
+func (w *world) everyone() []string {
+	if w.clustered() && w.clients {
+		return append(slices.Clone(w.members), client)
+	}
+	return w.members
 }
 
 // happen makes one of the oldest pending calls, if it can be made now; else it comes after all others.
@@ -173,10 +234,21 @@ func (w *world) happen() {
 		return
 	}
 	c := w.pending.take(w.r.IntN(min(n, w.window)))
+	p := c.p
+	if c.to != "" {
+		if p = w.listener(c.to); p == nil {
+			return
+		}
+	}
 	switch {
-	case c.p != nil && !c.p.up:
-	case c.at > w.now, c.p != nil && c.p.paused:
+	case p != nil && !p.up:
+	case c.from != nil && w.cuts[link{c.from, p}]:
+		w.count("cut")
+	case c.from != nil && p.paused && w.chance(.2): // its buffers are full
+	case c.at > w.now, p != nil && p.paused:
 		w.pending.put(c)
+	case c.to != "":
+		c.tell(p)
 	default:
 		c.call()
 	}
@@ -202,13 +274,15 @@ func (p *process) awake() bool   { return p.up && !p.paused }
 // reigns reports whether the newest record names the process, or it is about to try.
 func (p *process) reigns() bool {
 	newest := p.w.store.newest()
-	return p.up && (p.coord == nil || newest.Coordinator == p.self || p.rec.Term == newest.Term)
+	return p.up && p.self.Instance == p.w.home && (p.coord == nil || newest.Coordinator == p.self || p.rec.Term == newest.Term)
 }
 
 // run lets the schedule run, then heals everything: all events must come to be sealed and emitted, and then nothing
 // more may be written.
 func (w *world) run(steps int) {
-	w.start()
+	for _, id := range w.everyone() {
+		w.start(id)
+	}
 	for range steps {
 		w.step()
 	}
@@ -229,9 +303,20 @@ func (w *world) run(steps int) {
 func (w *world) heal() {
 	w.sayf("QUIET")
 	w.quiet, w.loss, w.repeat, w.putLoss, w.sleep, w.sinkFails, w.window, w.reads = true, 0, 0, 0, 0, 0, 8, 20
+	w.mend()
 	w.pending.hurry()
 	for _, p := range w.processes {
 		p.paused = false
+	}
+	if w.clustered() && w.chance(.3) { // with an attempt that may be open, and perhaps nothing more to come
+		w.late = w.now + time.Duration(w.r.Int64N(int64(60*turn)))
+	}
+	for _, id := range w.members {
+		if slices.ContainsFunc(w.processes, func(p *process) bool {
+			return p.up && p.self.Instance == id && !reflect.DeepEqual(p.claim, w.claim(id))
+		}) {
+			w.restart(id)
+		}
 	}
 }
 
@@ -248,9 +333,18 @@ func (w *world) within(rounds int, holds func() bool, what string) {
 
 // rest is a step without faults in which much happens.
 func (w *world) rest() {
-	w.now += time.Millisecond
+	w.now += 2 * turn
+	if w.late > 0 && w.now >= w.late {
+		w.late = 0
+		w.restart(w.home)
+	}
 	if w.any((*process).reigns) == nil {
-		w.start()
+		w.start(w.home)
+	}
+	for _, id := range w.everyone() {
+		if id != w.home && w.any(func(p *process) bool { return p.up && p.is(id) }) == nil {
+			w.start(id)
+		}
 	}
 	for _, p := range w.processes {
 		if p.up {
@@ -276,7 +370,7 @@ func (w *world) settled() bool {
 			}
 		}
 	}
-	return w.oracle.taken == r.Epoch && r.Emitted == r.Epoch
+	return w.late == 0 && w.oracle.taken == r.Epoch && r.Emitted == r.Epoch
 }
 
 // bounded reports whether chains are as short, and the records kept as few, as was asked for (I8). Both may be
@@ -288,14 +382,22 @@ func (w *world) bounded() bool {
 
 // calm reports whether nobody has anything to do any more.
 func (w *world) calm() bool {
+	for _, id := range w.everyone() {
+		if w.any(func(p *process) bool { return p.up && p.is(id) }) == nil {
+			return false
+		}
+	}
 	for _, p := range w.processes {
 		if !p.up {
 			continue
 		}
-		if p.coord == nil || !p.attached() || p.folding > 0 || slices.ContainsFunc(p.vnodes, (*simVnode).busy) {
+		if !p.began() || !p.attached() || p.folding > 0 || slices.ContainsFunc(p.vnodes, (*simVnode).busy) {
 			return false
 		}
-		if _, due := p.coord.Deadline(); due {
+		if p.coord == nil {
+			continue
+		}
+		if _, due := p.coord.Deadline(); due || (w.clustered() && p.rec.Term < w.store.newest().Term) {
 			return false
 		}
 	}
