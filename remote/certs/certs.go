@@ -15,6 +15,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -51,7 +52,7 @@ func WriteAuthority(dir string) error {
 // WriteMember makes the certificate of an instance by the authority in the directory: <id>.pem and <id>-key.pem. It names
 // the id, and hosts if there are any, each an IP address or a name. A former one is replaced.
 func WriteMember(dir, instance string, hosts ...string) error {
-	if instance == "" || instance == authorityName || instance == "." || instance == ".." || instance != filepath.Base(instance) || strings.ContainsAny(instance, `/\`) {
+	if slices.Contains([]string{"", ".", "..", authorityName}, instance) || strings.ContainsAny(instance, `/\`) {
 		return fmt.Errorf("write certificate: %q names no instance", instance)
 	}
 	ca, err := tls.LoadX509KeyPair(filepath.Join(dir, authorityName+".pem"), filepath.Join(dir, authorityName+"-key.pem"))

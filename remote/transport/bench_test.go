@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -136,8 +137,16 @@ func openBare(b *testing.B, dir string) func(frames int, data []byte) float64 {
 	if err != nil {
 		b.Fatal(err)
 	}
-	go server.Serve(l)
-	b.Cleanup(server.Stop)
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := server.Serve(l); err != nil {
+			b.Error(err)
+		}
+	})
+	b.Cleanup(func() {
+		server.Stop()
+		running.Wait()
+	})
 	c, err := grpc.NewClient(l.Addr().String(), append(dialOptions, grpc.WithTransportCredentials(creds))...)
 	if err != nil {
 		b.Fatal(err)

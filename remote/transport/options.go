@@ -34,7 +34,6 @@ func (t *Transport) serverOptions(creds credentials.TransportCredentials) []grpc
 		grpc.StaticConnWindowSize(window),
 		grpc.ReadBufferSize(ioBuffer),
 		grpc.WriteBufferSize(ioBuffer),
-		grpc.SharedWriteBuffer(true),
 		// The pings of this end make both hear each other also while one of them reads no frames. gRPC's clients ping no
 		// more often than every ten seconds, so that the other end does not: it watches for silence.
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: aliveEvery, Timeout: silence - aliveEvery}),
@@ -51,7 +50,6 @@ func (t *Transport) dialOptions() []grpc.DialOption {
 		grpc.WithStaticConnWindowSize(window),
 		grpc.WithReadBufferSize(ioBuffer),
 		grpc.WithWriteBufferSize(ioBuffer),
-		grpc.WithSharedWriteBuffer(true),
 		grpc.WithDisableRetry(),
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDisableHealthCheck(),

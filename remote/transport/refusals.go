@@ -39,10 +39,10 @@ func (r *refusals) counted(err error) {
 	r.count[e.Kind]++
 }
 
-// refused counts a refusal and warns of it.
+// refused warns of a refusal and counts it.
 func (r *refusals) refused(e *remote.RefusedError) {
+	defer r.counted(e) // behind the warning, so that whoever sees the count finds the reason
 	kind := e.Kind
-	r.counted(e)
 	key := kind
 	if kind == remote.RefusedByCheck {
 		key = e.Reason // the handler has several
