@@ -84,13 +84,15 @@ func (in *Instance[K, E, S, R]) gain(old, k *known) {
 			in.restores.put(v)
 		}
 	}
+	if !in.started.Load() {
+		in.restores.poke() // it may own nothing, and wait for the others alone
+	}
 	if old == nil || !old.ours {
 		did := "names this incarnation in"
 		if k.rec.Coordinator == in.self {
 			did = "begins"
 		}
 		in.cfg.Timeline.Note(in.began, StepTakeOver, "record %d %s term %d", k.rec.Seq, did, k.rec.Term)
-		in.restores.poke()
 		poke(in.sealedAt) // a fold may be overdue since before the start
 	}
 }

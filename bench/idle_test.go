@@ -28,11 +28,18 @@ type idle struct {
 }
 
 func TestMain(m *testing.M) {
-	vnodes, child := os.LookupEnv(idleEnv)
-	if !child {
+	vnodes, isIdle := os.LookupEnv(idleEnv)
+	pair, isMember := os.LookupEnv(memberEnv)
+	var err error
+	switch {
+	case isIdle:
+		err = idleChild(vnodes, os.Args[1], os.Args[2])
+	case isMember:
+		err = member(pair)
+	default:
 		os.Exit(m.Run())
 	}
-	if err := idleChild(vnodes, os.Args[1], os.Args[2]); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
