@@ -64,10 +64,13 @@ func (c *tally) report(seeds int) string {
 }
 
 func (c *tally) tooLittle(seeds int) error {
-	if c.epochs < 10*seeds || c.faults < 2*seeds || c.vnodes < 4*seeds || c.sources < 2*seeds || c.producers < 2*seeds {
+	if c.epochs < 10*seeds || c.faults < 2*seeds || c.vnodes < 4*seeds || c.sources < 2*seeds || c.producers < 2*seeds ||
+		c.instances < 3*seeds/2 || c.partitions < seeds || c.restarts < seeds {
 		return fmt.Errorf("the schedules do too little: %s", c.report(seeds))
 	}
-	for _, kind := range []string{"ahead", "fold", "folded", "pin", "refused", "reopen", "revived", "segment", "sink", "twin"} {
+	for _, kind := range []string{
+		"ahead", "cut", "detach", "fold", "folded", "in use", "pin", "refused", "relist", "reopen", "revived", "search", "segment", "sink", "superseded", "twin",
+	} {
 		if c.byKind[kind] == 0 {
 			return fmt.Errorf("no schedule has %q: %s", kind, c.report(seeds))
 		}
