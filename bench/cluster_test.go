@@ -68,13 +68,6 @@ func member(arguments string) error {
 	if err != nil {
 		return err
 	}
-	go func() {
-		for ctx.Err() == nil {
-			time.Sleep(time.Second)
-			st := in.Status()
-			fmt.Fprintf(os.Stderr, "B epoch %d attempt %+v held %v problems %+v counts %+v\n", st.Epoch, st.Attempt, st.Held, st.Problems, st.Counts)
-		}
-	}()
 	select {
 	case <-ctx.Done():
 	case <-in.Done():
@@ -110,7 +103,7 @@ func BenchmarkBetweenProcesses(b *testing.B) {
 func openPair(b *testing.B) *sumInstance {
 	b.Helper()
 	dir, first, second := b.TempDir(), freeAddress(b), freeAddress(b)
-	cmd := exec.CommandContext(b.Context(), os.Args[0])
+	cmd := exec.CommandContext(context.Background(), os.Args[0]) // it outlives the benchmark until the first is closed
 	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s %s", memberEnv, dir, first, second))
 	cmd.Stderr = os.Stderr
 	hold, err := cmd.StdinPipe()
