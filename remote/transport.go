@@ -63,7 +63,8 @@ type Transport interface {
 	// Dial keeps a connection to each of these members, and to no other.
 	Dial(members []Member)
 	// Send queues a frame for a peer, by its instance id, and never waits. False: it was dropped, since there is no such peer,
-	// the bound of its queue is reached, or the peer is down and the frame is not tracked; then Done is not called.
+	// or it is not tracked and the bound of the queue is reached or the peer is down; then Done is not called. Tracked frames
+	// are bounded by their senders: each is of somebody's credit until it is done with.
 	Send(instance string, f Frame) bool
 	// Probe asks who is at an address, once.
 	Probe(ctx context.Context, address string) (Hello, error)
@@ -96,7 +97,7 @@ type TransportConfig struct {
 	// Cert, Key and CA name PEM files for mutual TLS, which are read again when they change; all are empty without TLS.
 	Cert, Key, CA string
 	MaxFrame      int   // of a frame's encoding; bytes, default 16 MiB
-	MaxQueue      int64 // of frames per peer, sent ones that are tracked included; bytes, default 64 MiB
+	MaxQueue      int64 // of frames per peer that wait and are not tracked; bytes, default 64 MiB
 	Handler       Handler
 	Log           *zap.Logger // nil is silent
 }

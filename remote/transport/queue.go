@@ -23,13 +23,15 @@ type entry struct {
 }
 
 // queue holds the frames for one peer: those that wait, in the order of Send, and before them the tracked ones that were
-// sent and that the peer is not done with. At its bound it takes no more (I8).
+// sent and that the peer is not done with. Frames that are not tracked have a bound, past which they are dropped; tracked
+// ones are bounded by whoever sends them: they keep of the credit of their sender until they are done with (I8).
 type queue struct {
 	bound int64
 	wake  chan struct{} // has room for one: frames wait
 
 	mu      sync.Mutex // guards what follows
 	bytes   int64      // of waiting and sent
+	plain   int64      // of waiting, not tracked
 	waiting []entry
 	taken   int     // entries at the front of waiting that are gone
 	sent    []entry // by number
@@ -52,12 +54,14 @@ func (q *queue) push(f remote.Frame) bool {
 		q.mu.Unlock()
 		return false
 	}
-	if q.bytes+size > q.bound || !q.up && !tracked {
+	if !tracked && (q.plain+size > q.bound || !q.up) {
 		q.dropped++
 		q.mu.Unlock()
 		return false
 	}
-	q.bytes += size
+	if q.bytes += size; !tracked {
+		q.plain += size
+	}
 	if q.taken > len(q.waiting)/2 && q.taken > batchFrames {
 		q.waiting = slices.Delete(q.waiting, 0, q.taken)
 		q.taken = 0
@@ -92,6 +96,7 @@ func (q *queue) take(into []entry) []entry {
 			q.sent = append(q.sent, e)
 		} else {
 			q.bytes -= e.size
+			q.plain -= e.size
 		}
 		into = append(into, e)
 	}
@@ -159,6 +164,7 @@ func (q *queue) disconnected() {
 			continue
 		}
 		q.bytes -= e.size
+		q.plain -= e.size
 		q.dropped++
 	}
 	q.waiting, q.taken, q.sent, q.holes = kept, 0, nil, 0
@@ -176,7 +182,7 @@ func (q *queue) giveUp(last bool) []remote.Tracked {
 			q.dropped++
 		}
 	}
-	q.waiting, q.taken, q.sent, q.holes, q.bytes = nil, 0, nil, 0, 0
+	q.waiting, q.taken, q.sent, q.holes, q.bytes, q.plain = nil, 0, nil, 0, 0, 0
 	q.closed = q.closed || last
 	return all
 }
