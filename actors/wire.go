@@ -238,8 +238,28 @@ func (r *wireReader) bytes(n int) []byte {
 	return out
 }
 
-func (r *wireReader) text() []byte { return r.bytes(r.count(1)) }
-func (r *wireReader) str() string  { return string(r.text()) }
+// fixed reads 8 bytes, little-endian.
+func (r *wireReader) fixed() uint64 {
+	if len(r.b) < 8 {
+		r.fail()
+		return 0
+	}
+	x := binary.LittleEndian.Uint64(r.b)
+	r.b = r.b[8:]
+	return x
+}
+
+func (r *wireReader) text() []byte {
+	if len(r.b) == 0 || r.b[0] >= 0x80 || int(r.b[0]) >= len(r.b) { // else it is short, as nearly all are
+		return r.bytes(r.count(1))
+	}
+	n := 1 + int(r.b[0])
+	out := r.b[1:n]
+	r.b = r.b[n:]
+	return out
+}
+
+func (r *wireReader) str() string { return string(r.text()) }
 
 func (r *wireReader) vnode() vnode.ID {
 	v := r.uint()

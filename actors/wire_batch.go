@@ -81,22 +81,31 @@ func decodeBatch[E any](data []byte, events vnode.Codec[E], capacity int, b *vno
 		r.fail()
 	}
 	b.Items = slices.Grow(b.Items[:0], n)[:n]
-	last := b.From
 	for i := range b.Items {
-		slot := r.bytes(8)
+		b.Items[i].Slot = vnode.Slot(r.fixed())
 		text := r.text()
 		if r.err != nil {
 			break
 		}
-		b.Items[i].Slot = vnode.Slot(binary.LittleEndian.Uint64(slot))
-		if at := b.Position(i); at <= last || at > b.To {
-			r.fail() // positions grow, within the interval
-			break
-		}
-		last = b.Position(i)
 		if r.err = events.Decode(text, &b.Items[i].Event); r.err != nil {
 			break
 		}
 	}
+	if r.err == nil && !ordered(b) {
+		r.fail()
+	}
 	return r.end("batch")
+}
+
+// ordered reports whether positions grow, within the batch's interval.
+func ordered[E any](b *vnode.Batch[E]) bool {
+	last := b.From
+	for i := range b.Items {
+		at := b.Position(i)
+		if at <= last || at > b.To {
+			return false
+		}
+		last = at
+	}
+	return true
 }
