@@ -203,3 +203,13 @@ func (c *crew) checkEnd(files checker, rows int) {
 	}
 	c.t.Logf("%d files, %d of them of retained epochs; the last of epoch %d with %d records", files.Files(), len(there), files.Last().Epoch, files.Last().Records)
 }
+
+// freeAddress is one that nobody has.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	addresses, err := demo.FreeAddresses(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return addresses[0]
+}

@@ -20,3 +20,6 @@ func MembersOf(c backend.Config) ([]string, error) {
 	at, err := seatOf(c)
 	return at.ids, err
 }
+
+// FreeAddresses returns addresses on loopback that nobody has.
+func FreeAddresses(n int) ([]string, error) { return freeAddresses(n) }

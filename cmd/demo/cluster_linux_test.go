@@ -1,0 +1,170 @@
+package main_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sheaf-go/sheaf/cmd/demo/internal/flights"
+)
+
+// clusterProcess starts demo cluster on a new state.
+func clusterProcess(t *testing.T, rate int, args ...string) (p *process, state, out string) {
+	t.Helper()
+	dir := t.TempDir()
+	state, out = filepath.Join(dir, "state"), filepath.Join(dir, "out")
+	p = launch(t, append([]string{
+		"cluster", "--state", state, "--out", out, "--sources", "6", "--epoch", "50ms", "--rate", strconv.Itoa(rate),
+	}, args...)...)
+	return p, state, out
+}
+
+// awaitEpochs waits until a number of epochs are emitted.
+func awaitEpochs(t *testing.T, p *process, out string, n int) {
+	t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for {
+		if names, err := filepath.Glob(filepath.Join(out, "epoch-*.json")); err == nil && len(names) >= n {
+			return
+		}
+		if !p.pause(20*time.Millisecond) || time.Now().After(deadline) {
+			t.Fatalf("no %d epochs were emitted: %+v", n, p.end())
+		}
+	}
+}
+
+// children lists the processes that a process has started.
+func children(t *testing.T, p *process) (pids []int) {
+	t.Helper()
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", p.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, task := range tasks {
+		text, err := os.ReadFile(task)
+		if err != nil {
+			t.Skipf("the kernel does not list children: %v", err)
+		}
+		for _, field := range strings.Fields(string(text)) {
+			pid, err := strconv.Atoi(field)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// wantGone waits until processes have ended, for whoever has them now to bury them.
+func wantGone(t *testing.T, pids []int) {
+	t.Helper()
+	if len(pids) != 3 {
+		t.Errorf("members: got processes %v, want 3", pids)
+	}
+	for _, pid := range pids {
+		deadline := time.Now().Add(10 * time.Second)
+		for alive(pid) {
+			if time.Now().After(deadline) {
+				t.Errorf("process %d of a member still runs", pid)
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+				break
+			}
+			<-time.After(20 * time.Millisecond)
+		}
+	}
+}
+
+func alive(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return !strings.HasPrefix(state, "Z")
+}
+
+func TestClusterCountsAndPrintsAsRunDoes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs processes for some seconds")
+	}
+	input := inputOf(t, 20_000)
+	p, state, out := clusterProcess(t, 30_000, "--input", input, "--json", "--job", "routedays")
+	got := p.end().want(t, 0)
+	files := newChecker("routedays", load(t, input), 6)
+	if err := files.Check(os.DirFS(out)); err != nil || !files.Complete() {
+		t.Fatalf("files: got %v, complete %t", err, files.Complete())
+	}
+	last, err := os.ReadFile(filepath.Join(out, flights.EpochFileName(files.Last().Epoch)))
+	if err != nil || got.out != string(last) || got.notes != "" {
+		t.Errorf("--json printed %.200q and %q, want the last file alone, %.200q, %v", got.out, got.notes, last, err)
+	}
+	again := launch(t, "cluster", "--instances", "2", "--state", state, "--sources", "6", "--job", "routedays", "--input", input)
+	if got := again.end().want(t, 0, "resumed from epoch"); !strings.Contains(got.out, "nothing was left to read; epoch") {
+		t.Errorf("a second run printed %q", got.out)
+	}
+	launch(t, "cluster", "--state", state, "--sources", "5", "--job", "routedays", "--input", input).end().want(t, 1, "--sources: the state was made with 6")
+	launch(t, "cluster", "--state", "mem://").end().want(t, 1, "memory of one process")
+}
+
+// A member that dies ends the command, which says what it said last; the next run goes on, with another number too.
+func TestClusterEndsWithAMemberThatDies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs processes for some seconds")
+	}
+	input := inputOf(t, 30_000)
+	p, state, out := clusterProcess(t, 10_000, "--input", input)
+	awaitEpochs(t, p, out, 2)
+	members := children(t, p)
+	if err := syscall.Kill(members[1], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	p.end().want(t, 1, "ended: signal: killed", "member n")
+	wantGone(t, members)
+	again := launch(t, "cluster", "--instances", "2", "--state", state, "--out", out, "--sources", "6", "--input", input, "--json")
+	var report struct{ Records uint64 }
+	if got := again.end().want(t, 0, "resumed from epoch"); json.Unmarshal([]byte(got.out), &report) != nil || report.Records != 30_000 {
+		t.Errorf("the next run printed %.200q, want 30000 records", got.out)
+	}
+	files := newChecker("board", load(t, input), 6)
+	if err := files.Check(os.DirFS(out)); err != nil || !files.Complete() {
+		t.Errorf("files: got %v, complete %t", err, files.Complete())
+	}
+}
+
+// No process is left, however the command ends.
+func TestClusterLeavesNobodyBehind(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs processes for some seconds")
+	}
+	for name, end := range map[string]func(t *testing.T, p *process){
+		"SIGTERM": func(t *testing.T, p *process) {
+			signalTo(t, p, syscall.SIGTERM)
+			p.end().want(t, 143, "stopped early: terminated")
+		},
+		"SIGKILL": func(_ *testing.T, p *process) { p.kill() },
+		"two SIGINT": func(t *testing.T, p *process) {
+			signalTo(t, p, syscall.SIGINT)
+			for p.pause(50 * time.Millisecond) {
+				if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil && !errors.Is(err, os.ErrProcessDone) {
+					t.Fatal(err)
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, _, out := clusterProcess(t, 5_000, "--input", inputOf(t, 100_000))
+			awaitEpochs(t, p, out, 1)
+			members := children(t, p)
+			end(t, p)
+			wantGone(t, members)
+		})
+	}
+}
