@@ -32,7 +32,7 @@ func mayImport() map[string][]string {
 		"internal/storehook":  {"backend"},
 		"internal/servertest": {"backend", "vnode"},
 		"cmd":                 {".", "vnode", "backend", "merger", "remote", "actors/bridge", "sheaftest"},
-		"bench":               {".", "vnode", "backend", "merger", "internal/storehook"},
+		"bench":               {".", "vnode", "backend", "merger", "remote", "internal/storehook"},
 	}
 }
 

@@ -110,6 +110,8 @@ func (c *coordinator) Receive(ctx actor.Context) {
 		c.askedFar(ctx, m)
 	case Claimed:
 		c.carry(ctx, c.rules.Claim(m))
+	case *backend.Record:
+		c.carry(ctx, c.rules.Learn(m))
 	case want:
 		// An open attempt captures what changed before its barriers; its seal asks whether anything did behind them.
 		if !c.rules.Trying() {

@@ -231,6 +231,7 @@ func (in *Instance[K, E, S, R]) controlled(from remote.Hello, c *control) {
 	case c.Answer != nil:
 		in.asks.answer(c.Answer.unpack())
 	case c.Beat != nil:
+		in.correct(from.Member)
 		in.follow(*c.Beat)
 	case c.Query != nil:
 		in.askedBy(from.Member.Instance, *c.Query)

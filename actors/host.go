@@ -59,7 +59,33 @@ func (in *Instance[K, E, S, R]) publish(rec *backend.Record, sealed bool) {
 	}
 	poke(in.recordAt)
 	in.fenceOld(k.view)
+	in.leaveUnread(k)
 	in.tellNews()
+}
+
+// leaveUnread gives the sources back that a record says this instance reads and that it does not: an attach may have been
+// carried out after its caller had gone.
+func (in *Instance[K, E, S, R]) leaveUnread(k *known) {
+	a := k.view.Assignment
+	for _, s := range a.Sources {
+		if s.Owner == vnode.Unowned || a.Members[s.Owner] != in.self {
+			continue
+		}
+		in.mu.Lock()
+		read, leaves := in.sources[s.Source] != nil, in.leaving[s.Source]
+		if !read && !leaves {
+			in.leaving[s.Source] = true
+		}
+		in.mu.Unlock()
+		if !read && !leaves {
+			in.spawn(func() {
+				in.giveBack(s.Source)
+				in.mu.Lock()
+				defer in.mu.Unlock()
+				delete(in.leaving, s.Source)
+			})
+		}
+	}
 }
 
 // meet goes to the members that a record admits where they are.

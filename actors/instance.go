@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -72,12 +73,14 @@ type Instance[K vnode.Key, E, S, R any] struct {
 	problems  *troubles
 	restores  *inbox[vnode.ID]
 	living    []atomic.Bool // by vnode: it has its slice
+	greeted   []atomic.Bool // by vnode: it asked for one before
 	sealedAt  chan struct{} // holds a token after a seal, for the compactor
 	recordAt  chan struct{} // holds a token after a record, for the collector
 	results   *results[R]
 
 	mu        sync.Mutex // guards what follows
 	sources   map[string]*source[K, E]
+	leaving   map[string]bool // sources that are being given back
 	producers map[string]*Producer[K, E]
 	news      chan struct{} // closed and replaced at every record and emission
 	closed    bool
@@ -150,7 +153,7 @@ func newInstance[K vnode.Key, E, S, R any](cfg Config[K, E, S, R]) (*Instance[K,
 		cfg: cfg, self: vnode.Member{Instance: cfg.Instance, Incarnation: id},
 		done: make(chan struct{}), closer: make(chan struct{}), restores: newInbox[vnode.ID](),
 		sealedAt: make(chan struct{}, 1), recordAt: make(chan struct{}, 1), results: newResults[R](),
-		sources: map[string]*source[K, E]{}, producers: map[string]*Producer[K, E]{},
+		sources: map[string]*source[K, E]{}, leaving: map[string]bool{}, producers: map[string]*Producer[K, E]{},
 		ends: map[string]func(error){}, opening: map[string]chan struct{}{}, news: make(chan struct{}),
 	}
 	in.ctx, in.cancel = context.WithCancelCause(context.Background())
@@ -158,6 +161,8 @@ func newInstance[K vnode.Key, E, S, R any](cfg Config[K, E, S, R]) (*Instance[K,
 	in.began, in.watch = time.Now(), newStopwatch()
 	in.meters = &meters{applied: make([]atomic.Uint64, cfg.Identity.Capacity)}
 	in.origins.Store(&map[string]func(vnode.Reply){})
+	in.asks.tickets.Store(rand.Uint64()) // an answer to the incarnation before is none to this one
+	in.finds.tickets.Store(rand.Uint64())
 	return in, in.openTransport()
 }
 

@@ -67,14 +67,16 @@ func (in *Instance[K, E, S, R]) attach(ctx context.Context, name string, from So
 // one that nobody reads would keep every epoch from being sealed.
 func (in *Instance[K, E, S, R]) runSource(caller context.Context, s *source[K, E], result chan<- error) {
 	defer in.release(s)
-	if cut, known := in.newest.Load().rec.CutOf(s.name); known && cut.Ended {
-		s.begin(cut.At, true)
-		close(s.done)
+	if in.endedBefore(s) {
 		tellCaller(caller, result, nil)
 		return
 	}
 	if _, err := in.ask(in.ctx, Request{Source: s.name, From: in.self}); err != nil {
 		tellCaller(caller, result, err)
+		return
+	}
+	if in.endedBefore(s) { // as a record says that was not known here before
+		tellCaller(caller, result, nil)
 		return
 	}
 	view := in.newest.Load().view
@@ -90,6 +92,17 @@ func (in *Instance[K, E, S, R]) runSource(caller context.Context, s *source[K, E
 		in.release(s)
 		close(s.done) // after the name is free
 	}
+}
+
+// endedBefore reports whether the end of a source is sealed, and if so ends it.
+func (in *Instance[K, E, S, R]) endedBefore(s *source[K, E]) bool {
+	cut, known := in.newest.Load().rec.CutOf(s.name)
+	if !known || !cut.Ended {
+		return false
+	}
+	s.begin(cut.At, true)
+	close(s.done)
+	return true
 }
 
 // giveBack lets a source go that nobody has read here. It fails only if the instance ends.

@@ -18,6 +18,9 @@ import (
 // Restore queues a vnode to be given its newest sealed slice, if it is this instance's. If it becomes that later, the
 // record that says so queues it.
 func (in *Instance[K, E, S, R]) Restore(v vnode.ID) {
+	if !in.greeted[v].Swap(true) {
+		return // it has just been spawned: the record that makes it this instance's queues it
+	}
 	in.living[v].Store(false)
 	if in.newest.Load().owns(v) {
 		in.restores.put(v)

@@ -273,22 +273,46 @@ func (in *Instance[K, E, S, R]) coordinate(message any) {
 	}
 }
 
-// follow hands what another instance says of the ledger to the follower. A coordinator knows better.
+// follow hands what another instance says of the ledger to the follower, and a record to the coordinator: its reign may
+// be over.
 func (in *Instance[K, E, S, R]) follow(message any) {
-	if !in.coordinates() {
+	switch {
+	case !in.coordinates():
 		in.system.Root.Send(in.follower, message)
+	case isRecord(message):
+		in.system.Root.Send(in.coordinator, message)
+	}
+}
+
+func isRecord(message any) bool {
+	_, is := message.(*backend.Record)
+	return is
+}
+
+// correct tells an instance that still coordinates as it believes, but no record says so any more, of the newest one.
+func (in *Instance[K, E, S, R]) correct(m vnode.Member) {
+	k := in.newest.Load()
+	if k != nil && m != k.rec.Coordinator && !in.isClient() {
+		in.system.Root.Send(farPID(m.Instance), k.rec)
 	}
 }
 
 // repeat sends again what may have been lost on its way to the coordinator.
 func (in *Instance[K, E, S, R]) repeat() {
-	if in.changed() > 0 {
+	if in.changed() > 0 || in.orphaned() {
 		in.tell(want{})
 	}
 	in.asks.repeat(in.tell)
 	if in.checkpointer != nil {
 		in.system.Root.Send(in.checkpointer, remind{})
 	}
+}
+
+// orphaned reports whether the newest attempt known is of a coordinator that is gone: what was captured for it, and
+// counts as changed no more, may never have been sealed.
+func (in *Instance[K, E, S, R]) orphaned() bool {
+	a, k := in.open.Load(), in.newest.Load()
+	return a != nil && k != nil && a.Term < k.rec.Term && a.Number > uint64(k.rec.Epoch)
 }
 
 // beatEvery is how often the coordinator says where it stands.

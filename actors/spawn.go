@@ -99,7 +99,7 @@ func (in *Instance[K, E, S, R]) spawnVnodes() {
 		return
 	}
 	in.vnodes = make([]*actor.PID, in.capacity())
-	in.living = make([]atomic.Bool, len(in.vnodes))
+	in.living, in.greeted = make([]atomic.Bool, len(in.vnodes)), make([]atomic.Bool, len(in.vnodes))
 	ready := make(chan struct{})
 	in.supervisor = in.system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
 		if _, ok := ctx.Message().(*actor.Started); !ok {

@@ -85,7 +85,7 @@ type wireAnswer struct {
 // answerCauses are the errors that callers tell apart.
 func answerCauses() []error {
 	return []error{
-		ErrSuperseded, ErrAttached, ErrNames, ErrKind,
+		ErrSuperseded, ErrAttached, ErrNames, ErrKind, ErrChanged,
 		backend.ErrPinName, backend.ErrPinTaken, backend.ErrNoPin, backend.ErrPins, backend.ErrUnsealed,
 	}
 }
