@@ -24,8 +24,6 @@ type Client[K Key, E, S, R any] struct {
 // the name, the TLS files, whose certificate must be for that name or for "client", insecure and the limits. The app is
 // that of the members; it must have the same name and codecs. Dial returns once the cluster has told where it stands,
 // or with the error of ctx.
-//
-// A program must import _ "github.com/sheaf-go/sheaf/remote/transport".
 func Dial[K Key, E, S, R any](ctx context.Context, cfg Config, app App[K, E, S, R]) (*Client[K, E, S, R], error) {
 	if cfg.State.InstanceID == "" {
 		cfg.State.InstanceID = "client"
@@ -42,8 +40,8 @@ func Dial[K Key, E, S, R any](ctx context.Context, cfg Config, app App[K, E, S, 
 		return nil, fmt.Errorf("dial: %w", err)
 	}
 	cluster := cfg.State.Cluster.WithDefaults()
-	transport := transportOf(cluster)
-	transport.Listen, transport.Advertise = "", ""
+	link := transportOf(cluster)
+	link.Listen, link.Advertise = "", ""
 	identity := identityOf(cfg, app)
 	members, err := remote.NewStatic(peersOf(cfg.State)[0], peersOf(cfg.State)[1:]...)
 	if err != nil {
@@ -54,7 +52,7 @@ func Dial[K Key, E, S, R any](ctx context.Context, cfg Config, app App[K, E, S, 
 		Instance: cfg.State.InstanceID + "-" + id.String(),
 		Cluster: &actors.ClusterConfig{
 			Name: cluster.Name, Members: members.Members(), Client: true,
-			App: appID(identity, app.EventCodec.ID()), Transport: transport,
+			App: appID(identity, app.EventCodec.ID()), Transport: link, Open: openTransport,
 		},
 		Log: cfg.Log, Timeline: actors.NewTimeline(cfg.Log), Limits: limitsOf(cfg),
 		Requests: func() backend.Requests { return backend.Requests{} },

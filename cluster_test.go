@@ -10,7 +10,6 @@ import (
 
 	"github.com/sheaf-go/sheaf"
 	"github.com/sheaf-go/sheaf/backend"
-	_ "github.com/sheaf-go/sheaf/remote/transport"
 )
 
 // members are the configurations of a static cluster on loopback, over one directory. The first lists some vnodes, the

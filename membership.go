@@ -10,6 +10,7 @@ import (
 	"github.com/sheaf-go/sheaf/actors"
 	"github.com/sheaf-go/sheaf/backend"
 	"github.com/sheaf-go/sheaf/remote"
+	"github.com/sheaf-go/sheaf/remote/transport"
 )
 
 // ErrDynamic is returned for a configuration with dynamic discovery: this release has static clusters.
@@ -67,9 +68,11 @@ func clusterOf(c backend.Config) (*actors.ClusterConfig, error) {
 	}
 	return &actors.ClusterConfig{
 		Name: c.Cluster.WithDefaults().Name, Members: members.Members(), Coordinator: coordinator.Instance,
-		Claim: c.Claim(), Transport: transportOf(c.Cluster.WithDefaults()),
+		Claim: c.Claim(), Transport: transportOf(c.Cluster.WithDefaults()), Open: openTransport,
 	}, nil
 }
+
+func openTransport(cfg remote.TransportConfig) (remote.Transport, error) { return transport.New(cfg) }
 
 func transportOf(c backend.Cluster) remote.TransportConfig {
 	return remote.TransportConfig{

@@ -21,11 +21,12 @@ import (
 
 // Instance runs an app on a store: it owns the actors and goroutines of one process (see the table in doc.go).
 type Instance[K vnode.Key, E, S, R any] struct {
-	cfg     Config[K, E, S, R]
-	self    vnode.Member
-	ledger  *backend.Ledger // nil for a client
-	system  *actor.ActorSystem
-	runners *runners // of the vnodes
+	cfg      Config[K, E, S, R]
+	self     vnode.Member
+	ledger   *backend.Ledger // nil for a client
+	segments *backend.Recent // the store, for what writes and folds segments
+	system   *actor.ActorSystem
+	runners  *runners // of the vnodes
 
 	vnodes       []*actor.PID // all, also those that other instances own; none for a client
 	supervisor   *actor.PID
@@ -150,7 +151,7 @@ func newInstance[K vnode.Key, E, S, R any](cfg Config[K, E, S, R]) (*Instance[K,
 		return nil, fmt.Errorf("make an incarnation: %w", err)
 	}
 	in := &Instance[K, E, S, R]{
-		cfg: cfg, self: vnode.Member{Instance: cfg.Instance, Incarnation: id},
+		cfg: cfg, self: vnode.Member{Instance: cfg.Instance, Incarnation: id}, segments: backend.NewRecent(cfg.Store),
 		done: make(chan struct{}), closer: make(chan struct{}), restores: newInbox[vnode.ID](),
 		sealedAt: make(chan struct{}, 1), recordAt: make(chan struct{}, 1), results: newResults[R](),
 		sources: map[string]*source[K, E]{}, leaving: map[string]bool{}, producers: map[string]*Producer[K, E]{},

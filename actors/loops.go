@@ -218,7 +218,7 @@ func (in *Instance[K, E, S, R]) compact(ahead uint64) (*backend.Fold, error) {
 	if backend.Overdue(rec, vnodes, in.folds()) {
 		ahead = 1 // no epoch is opened meanwhile
 	}
-	fold, err := backend.Compact(in.ctx, in.cfg.Store, rec, plan, func() backend.FoldName {
+	fold, err := backend.Compact(in.ctx, in.segments, rec, plan, func() backend.FoldName {
 		return backend.FoldName{Epoch: vnode.Epoch(in.newest.Load().rec.High + ahead), ID: id, Writer: in.self}
 	})
 	if err == nil {

@@ -26,6 +26,8 @@ type ClusterConfig struct {
 	Client      bool            // this is none of the members: it sends and reads
 	App         string          // which app, with its codecs: those of another are strangers
 	Transport   remote.TransportConfig
+	// Open makes the transport.
+	Open func(remote.TransportConfig) (remote.Transport, error)
 }
 
 // peers is what an instance knows of the others that are connected to it.
@@ -166,7 +168,7 @@ func (in *Instance[K, E, S, R]) openTransport() (err error) {
 	}
 	cfg := in.cfg.Cluster.Transport
 	cfg.Handler, cfg.Log = handler[K, E, S, R]{in, in.self}, in.cfg.Log
-	if in.transport, err = remote.NewTransport(cfg); err != nil {
+	if in.transport, err = in.cfg.Cluster.Open(cfg); err != nil {
 		return fmt.Errorf("open the transport: %w", err)
 	}
 	in.self.Address = in.transport.Address()

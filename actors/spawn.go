@@ -65,7 +65,7 @@ func (in *Instance[K, E, S, R]) spawnCheckpointer(fatal actor.PropsOption) {
 	}
 	in.checkpointer = in.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
 		return &checkpointer{
-			store: in.cfg.Store, identity: in.cfg.Identity, self: in.self, in: in,
+			store: in.segments, identity: in.cfg.Identity, self: in.self, in: in,
 			watch: in.watch, packers: freeList[backend.Packer]{most: 1},
 		}
 	}, fatal))

@@ -15,7 +15,6 @@ import (
 
 	"github.com/sheaf-go/sheaf"
 	"github.com/sheaf-go/sheaf/backend"
-	_ "github.com/sheaf-go/sheaf/remote/transport"
 )
 
 // eventCodec writes an event in 16 bytes.
@@ -134,4 +133,3 @@ func freeAddress(b *testing.B) string {
 	defer l.Close()
 	return l.Addr().String()
 }
-

@@ -2,7 +2,6 @@ package remote
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"go.uber.org/zap"
@@ -133,6 +132,3 @@ type ExposedError struct{ Address string }
 func (e *ExposedError) Error() string {
 	return fmt.Sprintf("%s is not on loopback: that takes a certificate, its key and an authority, or insecure = true", e.Address)
 }
-
-// ErrNotLinked says that the program has no transport.
-var ErrNotLinked = errors.New(`no transport is linked into this program: import _ "github.com/sheaf-go/sheaf/remote/transport"`)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/sheaf-go/sheaf/backend"
 	"github.com/sheaf-go/sheaf/cmd/demo/internal/flights"
-	_ "github.com/sheaf-go/sheaf/remote/transport"
 )
 
 const aboutNode = `Counts the flights of an input as one member of a cluster over one object store, as run does alone. All members are

@@ -1,6 +1,4 @@
-// Package transport moves frames between instances over gRPC. A program links it by importing it:
-//
-//	import _ "github.com/sheaf-go/sheaf/remote/transport"
+// Package transport moves frames between instances over gRPC.
 //
 // Each member dials every other and sends its frames on the stream that it opened; back come only acknowledgements. A
 // client dials members, and theirs for it come down its own stream.
