@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/sheaf-go/sheaf"
+	"github.com/sheaf-go/sheaf/backend"
 )
 
 // block is a fenced block of a document.
@@ -181,6 +184,27 @@ func TestArchitectureHasTheImportTable(t *testing.T) {
 		}
 		if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, row) }) {
 			t.Errorf("ARCHITECTURE.md has no row %q", row)
+		}
+	}
+}
+
+// TestConfigOfTheReadmeIsValid reads the configuration that the README shows.
+func TestConfigOfTheReadmeIsValid(t *testing.T) {
+	all := blocks(t, "README.md", "toml")
+	if len(all) == 0 {
+		t.Fatal("the README shows no configuration")
+	}
+	for _, b := range all {
+		file := filepath.Join(t.TempDir(), "app.toml")
+		if err := os.WriteFile(file, []byte(b.text()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := backend.Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := (sheaf.Config{State: c}).Validate(); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -6,6 +6,17 @@
 //	        │  └────────── replies ─────────────┘  │                     │ captured
 //	        └──── views of records, attempts ──────┴─── coordinator ◀────┘── record ──▶ store
 //
+// In a cluster the same picture spans instances: every one has vnodes, a checkpointer, sources and producers; one has the
+// coordinator and the merger, the others a follower in their place. Actors of other instances are sent messages by their
+// PIDs, which resolve to [far]; what arrives is handed on by received. Such a message may be lost, repeated or late: what
+// matters is said again, and positions, attempts, lives and records decide what it still means (I4).
+//
+//	instance A                                         instance B
+//	source ── batch ──▶ far B ══ transport ══▶ received ──▶ vnode
+//	       ◀── reply ── received ◀══ transport ══ far A ◀──┘
+//	coordinator ── record, beat ──▶ far B ══════▶ follower ──▶ vnodes, sources, checkpointer
+//	            ◀── claim, cut, captured, wishes ════════════╯
+//
 // A file *_rules.go holds rules: a state machine without goroutine, clock or store, a call in and effects out. The file
 // of the same name without _rules is its shell. The simulator in the tests drives the rules alone; the shells only carry
 // out what they say. Everything that crosses from one row below to another is a message, an atomic, or guarded by a
@@ -24,6 +35,8 @@
 //	                          their partials
 //	coordinator   Instance    CoordinatorRules, its timer, the        Instance.Abort, last
 //	                          answers that it owes
+//	follower      Instance    FollowerRules and its timer; stands     Instance.Abort, last
+//	                          where the coordinator is elsewhere
 //
 // A panic of a vnode's app starts a new life of the vnode. A panic of another actor is a mistake of ours and ends the
 // instance, with an error that says so.
@@ -36,13 +49,19 @@
 //	goroutine     owner         it alone touches                      what ends it
 //	restoreLoop   Instance      the queue of vnodes without a slice   the instance's context
 //	compactLoop   Instance      the one fold under way                the instance's context
-//	collectLoop   Instance      the Collector                         the instance's context
+//	collectLoop   Instance      the Collector; only beside the        the instance's context
+//	                            coordinator
+//	beatLoop      Instance      nothing: it repeats what the          the instance's context
+//	                            coordinator said
 //	runner, ≤ 64  runners       the turn of one vnode at a time       Instance.Abort, once the vnodes have stopped
 //	source.run    Attach        SourceRules, one buffer per vnode     its end is sealed, or the instance's context
 //	openProducer  Producer      one question to the coordinator       the answer, or the instance's context
 //	readAhead     source.run    the user's Reader                     its last chunk, or source.run cancels it
 //	append        coordinator   one try at one record                 its outcome; one at a time
 //	pack          checkpointer  the captures of one attempt           its put stands, or a higher attempt cancels it
+//	call, search  follower      one question to an instance, or to    its answer, or the instance's context
+//	                            the ledger
+//	giveBack      Instance      one question to the coordinator       its answer, or the instance's context
 //	emit, fetch,  merger        one epoch's result; sinks are         it is done; one at a time
 //	and pause                   called here
 //	stop          an actor      nothing: it calls Instance.Abort      Abort returns
@@ -58,5 +77,7 @@
 //
 // Events that are read ahead are bounded per source by their number; those in flight, by bytes, per source and
 // producer; unsealed ones per producer, names per store, sealed epochs that wait for the sinks by four. Whoever reaches a
-// bound waits, or is refused by name; Status says which bound it is.
+// bound waits, or is refused by name; Status says which bound it is. Between instances what is in flight counts per source
+// or producer and receiving instance, until the vnode there has finished with it or its process is gone; other messages
+// have a bound per peer, past which they are lost, and said again.
 package actors

@@ -2,19 +2,18 @@ package backend
 
 import (
 	"context"
-	"io"
 	"slices"
 	"sync"
 )
 
-// Recent is a store that remembers the newest small objects that were created through it and answers for them itself:
-// what is created once never changes. So an instance folds the small segments that it has just written without asking
-// for them. The others are read where they are, and the digests in the ledger are checked of all.
+// Recent is a store that remembers the newest small objects that were created through it, and answers for them itself:
+// an instance folds the small segments that it has just written without asking for them. All else is asked of the store.
+// It is for objects whose names are never used twice; of one that was deleted meanwhile a get may still tell.
 type Recent struct {
 	Objects
-	mu    sync.Mutex // guards what follows
-	kept  [recentObjects]recentObject
-	place int // of the oldest, which goes first
+	mu   sync.Mutex // guards what follows
+	kept [recentObjects]recentObject
+	next int // place of the oldest, which goes first
 }
 
 type recentObject struct {
@@ -45,42 +44,16 @@ func (r *Recent) Create(ctx context.Context, key string, data []byte) error {
 func (r *Recent) keep(o recentObject) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.kept[r.place] = o
-	r.place = (r.place + 1) % len(r.kept)
-}
-
-// Put implements [Objects].
-func (r *Recent) Put(ctx context.Context, key string, data []byte) error {
-	r.forget(key)
-	defer r.forget(key) // it may have been created meanwhile
-	return r.Objects.Put(ctx, key, data)
-}
-
-// Delete implements [Objects].
-func (r *Recent) Delete(ctx context.Context, key string) error {
-	r.forget(key)
-	defer r.forget(key)
-	return r.Objects.Delete(ctx, key)
-}
-
-func (r *Recent) forget(key string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for i := range r.kept {
-		if r.kept[i].key == key {
-			r.kept[i] = recentObject{}
-		}
-	}
+	r.kept[r.next] = o
+	r.next = (r.next + 1) % recentObjects
 }
 
 // Get implements [Objects].
 func (r *Recent) Get(ctx context.Context, key string, part Range) ([]byte, error) {
-	data, found := r.find(key)
-	if !found {
+	data := r.find(key)
+	size := int64(len(data))
+	if part.Offset < 0 || part.Size < 0 || part.Offset >= size || part.Size > size-part.Offset {
 		return r.Objects.Get(ctx, key, part)
-	}
-	if part.Offset+part.Size > int64(len(data)) {
-		return nil, io.ErrUnexpectedEOF
 	}
 	if data = data[part.Offset:]; part.Size > 0 {
 		data = data[:part.Size]
@@ -88,12 +61,12 @@ func (r *Recent) Get(ctx context.Context, key string, part Range) ([]byte, error
 	return slices.Clone(data), ctx.Err()
 }
 
-func (r *Recent) find(key string) ([]byte, bool) {
+// find returns the bytes of an object that is kept, else none.
+func (r *Recent) find(key string) []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	i := slices.IndexFunc(r.kept[:], func(o recentObject) bool { return o.key == key })
-	if i < 0 {
-		return nil, false
+	if i := slices.IndexFunc(r.kept[:], func(o recentObject) bool { return o.key == key }); i >= 0 {
+		return r.kept[i].data
 	}
-	return r.kept[i].data, true
+	return nil
 }
