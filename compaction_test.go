@@ -160,6 +160,19 @@ func (c *cellStore) flush() {
 	c.epochs++
 }
 
+// fillChain takes chains to their bound. The first segment is too large to be remembered: a fold must get it.
+func (c *cellStore) fillChain() {
+	c.t.Helper()
+	for i := range uint64(2000) {
+		c.set(i)
+	}
+	c.flush()
+	for range longestChain - 1 {
+		c.set(1)
+		c.flush()
+	}
+}
+
 // measure compares what the newest record names with one segment of all slices.
 func (c *cellStore) measure() {
 	c.t.Helper()
@@ -236,10 +249,7 @@ func TestEpochsWaitForAnOverdueFold(t *testing.T) {
 	bubble(t, func(t *testing.T, s *store) {
 		c := openCells(t, s)
 		stuck := s.faults.Add(backendtest.Rule{Op: backendtest.Get, Key: "segment/*", Hold: true})
-		for range longestChain {
-			c.set(1)
-			c.flush()
-		}
+		c.fillChain()
 		c.set(1)
 		hasty, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
@@ -267,10 +277,7 @@ func TestOverdueFoldIsMadeAfterARestart(t *testing.T) {
 	bubble(t, func(t *testing.T, s *store) {
 		c := openCells(t, s)
 		s.faults.Add(backendtest.Rule{Op: backendtest.Get, Key: "segment/*", Hold: true})
-		for range longestChain {
-			c.set(1)
-			c.flush()
-		}
+		c.fillChain()
 		s.faults.Crash()
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/fxamacker/cbor/v2"
 	"github.com/google/uuid"
@@ -364,10 +366,10 @@ func (m wireModes) appendCaptured(b []byte, c *Captured) ([]byte, error) {
 	w.uint(uint64(len(table)))
 	for _, p := range table {
 		w.uint(uint64(len(p)))
-		for name, at := range p {
+		for _, name := range slices.Sorted(maps.Keys(p)) {
 			w.str(name)
-			w.uint(at.Generation)
-			w.uint(at.At)
+			w.uint(p[name].Generation)
+			w.uint(p[name].At)
 		}
 	}
 	w.uint(uint64(len(c.Notes)))
