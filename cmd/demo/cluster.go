@@ -123,7 +123,7 @@ func (c *cluster) check(ctx context.Context) error {
 
 // count starts the processes and waits for them.
 func (c *cluster) count(ctx context.Context, dir string) error {
-	configs, err := clusterConfigs(c.run.config.State.URL, c.options.instances)
+	configs, err := clusterConfigs(ctx, c.run.config.State.URL, c.options.instances)
 	if err != nil {
 		return err
 	}
@@ -177,19 +177,16 @@ func (c *cluster) wait(ctx context.Context) error {
 			ends <- m
 		}()
 	}
-	stopped := ctx.Done()
-	var stop error
 	for range c.members {
 		select {
 		case m := <-ends:
-			if err := m.failure(); err != nil && stop == nil {
+			if err := m.failure(); err != nil {
 				return err
 			}
-		case <-stopped:
-			stopped = nil
-			stop = context.Cause(ctx)
-			c.stop(stop)
-			return errors.Join(stop, c.awaitStopped())
+		case <-ctx.Done():
+			why := context.Cause(ctx)
+			c.stop(why)
+			return errors.Join(why, c.awaitStopped())
 		}
 	}
 	return nil
@@ -245,8 +242,8 @@ func (c *cluster) show() error {
 
 // clusterConfigs returns the configs of n members on loopback that share a store. The last owns the vnodes that no other
 // lists, the first merges.
-func clusterConfigs(url string, n int) ([]backend.Config, error) {
-	addresses, err := freeAddresses(n)
+func clusterConfigs(ctx context.Context, url string, n int) ([]backend.Config, error) {
+	addresses, err := freeAddresses(ctx, n)
 	if err != nil {
 		return nil, err
 	}
@@ -267,20 +264,22 @@ func clusterConfigs(url string, n int) ([]backend.Config, error) {
 
 // freeAddresses returns addresses on loopback whose ports nobody has, outside of the range that connections are given: a
 // member that is away finds its port free when it comes back.
-func freeAddresses(n int) (addresses []string, err error) {
+func freeAddresses(ctx context.Context, n int) (addresses []string, err error) {
 	const first, ports, tries = 20_000, 12_000, 1000
-	for try := 0; len(addresses) < n && try < tries; try++ {
-		l, busy := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first+rand.IntN(ports)))
-		if busy != nil {
-			continue
+	var held []net.Listener // all at once, so that no port is found twice
+	for try := 0; len(held) < n && try < tries; try++ {
+		if l, busy := new(net.ListenConfig).Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", first+rand.IntN(ports))); busy == nil {
+			held = append(held, l)
 		}
+	}
+	for _, l := range held {
 		addresses = append(addresses, l.Addr().String())
-		defer func() { err = errors.Join(err, l.Close()) }()
+		err = errors.Join(err, l.Close())
 	}
-	if len(addresses) < n {
-		return nil, fmt.Errorf("%d free ports on loopback were found, %d are needed", len(addresses), n)
+	if err == nil && len(addresses) < n {
+		err = fmt.Errorf("%d free ports on loopback were found, %d are needed", len(addresses), n)
 	}
-	return addresses, nil
+	return addresses, err
 }
 
 func writeConfig(dir string, c backend.Config) (path string, err error) {

@@ -33,7 +33,7 @@ type crew struct {
 func newCrew(t *testing.T, state string, inFlight backend.Size, sources int, args ...string) *crew {
 	t.Helper()
 	c := &crew{t: t, state: state, out: filepath.Join(t.TempDir(), "out"), sources: sources}
-	configs, err := demo.ClusterConfigs(state, crewSize)
+	configs, err := demo.ClusterConfigs(t.Context(), state, crewSize)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +207,7 @@ func (c *crew) checkEnd(files checker, rows int) {
 // freeAddress is one that nobody has.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	addresses, err := demo.FreeAddresses(1)
+	addresses, err := demo.FreeAddresses(t.Context(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}

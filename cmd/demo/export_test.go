@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 
 	"github.com/sheaf-go/sheaf/backend"
@@ -10,7 +11,9 @@ import (
 func Demo(args []string, out, notes io.Writer) int { return demo(args, out, notes) }
 
 // ClusterConfigs returns the configs that demo cluster writes.
-func ClusterConfigs(url string, n int) ([]backend.Config, error) { return clusterConfigs(url, n) }
+func ClusterConfigs(ctx context.Context, url string, n int) ([]backend.Config, error) {
+	return clusterConfigs(ctx, url, n)
+}
 
 // WriteConfig writes a config to a file of a directory.
 func WriteConfig(dir string, c backend.Config) (string, error) { return writeConfig(dir, c) }
@@ -22,4 +25,4 @@ func MembersOf(c backend.Config) ([]string, error) {
 }
 
 // FreeAddresses returns addresses on loopback that nobody has.
-func FreeAddresses(n int) ([]string, error) { return freeAddresses(n) }
+func FreeAddresses(ctx context.Context, n int) ([]string, error) { return freeAddresses(ctx, n) }
