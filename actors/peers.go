@@ -7,10 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/sheaf-go/sheaf/backend"
 	"github.com/sheaf-go/sheaf/remote"
@@ -371,88 +368,4 @@ func (in *Instance[K, E, S, R]) callThoseBefore(ctx context.Context, newest *bac
 func memberOf(rec *backend.Record, id string) vnode.Member {
 	m, _ := rec.Assignment.InForce(id)
 	return m
-}
-
-// routes says where each vnode is sent to. It is immutable.
-type routes struct {
-	pids []*actor.PID // by vnode; nil: it belongs to nobody
-	dest []uint16     // by vnode: of whose credit a batch takes; 0 is this process
-}
-
-// routeTo makes the routes of a view.
-func (in *Instance[K, E, S, R]) routeTo(w *vnode.View) *routes {
-	r := &routes{pids: make([]*actor.PID, in.capacity()), dest: make([]uint16, in.capacity())}
-	far := map[string]*actor.PID{}
-	for v := range r.pids {
-		owner, ok := w.Assignment.Owner(vnode.ID(v))
-		switch {
-		case in.cfg.Cluster == nil || (ok && owner == in.self):
-			r.pids[v] = in.vnodes[v]
-		case ok && owner.Instance != in.self.Instance:
-			pid := far[owner.Instance]
-			if pid == nil {
-				pid = farPID(owner.Instance)
-				far[owner.Instance] = pid
-			}
-			r.pids[v], r.dest[v] = pid, uint16(1+slices.Index(in.memberIDs(), owner.Instance))
-		}
-	}
-	return r
-}
-
-// asks are the questions to a coordinator of another instance that it has not answered.
-type asks struct {
-	tickets atomic.Uint64
-	mu      sync.Mutex // guards open
-	open    map[uint64]*openAsk
-}
-
-type openAsk struct {
-	request Request
-	answers chan<- Answer // buffered
-	told    time.Time
-}
-
-func (a *asks) put(r Request, answers chan<- Answer) Request {
-	r.Ticket = a.tickets.Add(1)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.open == nil {
-		a.open = map[uint64]*openAsk{}
-	}
-	a.open[r.Ticket] = &openAsk{request: r, answers: answers, told: time.Now()}
-	return r
-}
-
-func (a *asks) drop(ticket uint64) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.open, ticket)
-}
-
-func (a *asks) answer(x Answer) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if q := a.open[x.Ticket]; q != nil {
-		delete(a.open, x.Ticket)
-		q.answers <- x
-	}
-}
-
-// askAgain is after how long a question is repeated.
-const askAgain = 500 * time.Millisecond
-
-func (a *asks) repeat(tell func(any)) {
-	a.mu.Lock()
-	var due []Request
-	for _, q := range a.open {
-		if time.Since(q.told) > askAgain {
-			q.told = time.Now()
-			due = append(due, q.request)
-		}
-	}
-	a.mu.Unlock()
-	for _, r := range due {
-		tell(r)
-	}
 }

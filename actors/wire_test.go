@@ -23,7 +23,9 @@ func wireFrames(t testing.TB, w actors.Wire) [][]byte {
 	t.Helper()
 	id := func(n byte) uuid.UUID { return uuid.UUID{15: n} }
 	attempt := vnode.Attempt{Term: 3, Number: 41, Version: 5}
-	slice := func(n uint64) vnode.SliceID { return vnode.SliceID{Life: vnode.Life{Incarnation: id(1), N: n}, Attempt: attempt} }
+	slice := func(n uint64) vnode.SliceID {
+		return vnode.SliceID{Life: vnode.Life{Incarnation: id(1), N: n}, Attempt: attempt}
+	}
 	var out [][]byte
 	add := func(frame []byte, err error) {
 		if err != nil {
