@@ -51,7 +51,7 @@ func (f *far[K, E, S, R]) SendUserMessage(_ *actor.PID, message any) {
 		return
 	}
 	if tracked, ok := frame.(remote.Tracked); ok {
-		tracked.Done()
+		f.in.spawn(tracked.Done) // not here: its owner may hold the lock that this takes
 	}
 }
 
