@@ -20,7 +20,7 @@ func clusterSurvivesKills(t *testing.T, state func(t *testing.T) string) {
 	if testing.Short() {
 		t.Skip("kills processes for some seconds")
 	}
-	plan := clusterCampaign{kills: *killsFlag, epoch: 100 * time.Millisecond, away: 500 * time.Millisecond, rate: 8000}
+	plan := clusterCampaign{kills: *killsFlag, epoch: 100 * time.Millisecond, away: 500 * time.Millisecond, rate: 5000}
 	input := *inputFlag
 	if input == "" {
 		input = inputOf(t, 20_000**killsFlag)
@@ -94,13 +94,16 @@ func (c *clusterCampaign) run() {
 // another or the same one starts. False: the job finished before.
 func (c *clusterCampaign) kill() bool {
 	c.t.Helper()
-	rows, within := c.target(), c.epoch
-	if c.done%5 == 3 {
+	rows, within, anytime := c.target(), c.epoch, c.done%5 == 3
+	if anytime {
 		within = 5 * c.epoch
 	} else if !c.crew.until(func(e entry) bool { return e.Epoch > c.sealed.Epoch && e.Rows >= rows }) {
 		return false
 	}
-	victim := rand.IntN(crewSize)
+	victim := c.done % crewSize // everybody's turn comes
+	if anytime {
+		victim = rand.IntN(crewSize)
+	}
 	p := c.crew.members[victim]
 	if !p.pause(time.Duration(rand.Float64() * float64(within))) {
 		return c.crew.until(func(entry) bool { return false })
@@ -136,7 +139,7 @@ func (c *clusterCampaign) count(victim int, hard bool, unsealed uint64) {
 // target is a random number of rows that leaves some for the kills to come.
 func (c *clusterCampaign) target() uint64 {
 	share := float64(c.rows-c.sealed.Records) / float64(max(1, c.kills-c.done)+1)
-	return c.sealed.Records + uint64(rand.Float64()*share)
+	return c.sealed.Records + uint64(0.8*rand.Float64()*share)
 }
 
 // began checks that a member read nothing that was sealed before it was started.

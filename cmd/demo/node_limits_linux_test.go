@@ -56,7 +56,8 @@ func TestStoppedMemberSlowsTheOthers(t *testing.T) {
 			all, _ := c.progress()
 			t.Logf("after %.1f s: %d bytes in flight, %d rows read, held: %q", time.Since(stopped).Seconds(), all.Flying, all.Rows, all.Held)
 			if !c.members[victim].pause(*stopFlag - time.Since(stopped)) {
-				t.Fatal("the stopped member ended")
+				got := c.members[victim].end()
+				t.Fatalf("the stopped member ended: %v; it said last:\n%s", c.members[victim].cmd.ProcessState, got.notes)
 			}
 			still, _ := c.progress()
 			t.Logf("after %.1f s: %d bytes in flight, %d rows read, held: %q", time.Since(stopped).Seconds(), still.Flying, still.Rows, still.Held)
