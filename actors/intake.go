@@ -146,7 +146,8 @@ func (in *Instance[K, E, S, R]) newSource(name string, from Source[E], pushed pu
 		name: name, from: from, pushed: pushed, target: in.target(), batch: batchLen(in.capacity()),
 		inbox: newInbox[toSource](), free: freeList[vnode.Batch[E]]{most: 2 * in.capacity()}, done: make(chan struct{}),
 		buffers: make([]vnode.Run[E], in.capacity()), heard: time.Now(), inFlight: make([]atomic.Int64, 1+len(in.memberIDs())),
-		checks: in.cfg.App.Keys.ID() == "string", credit: min(in.cfg.Limits.InFlight, maxInFlight),
+		flights: make([]atomic.Int32, in.capacity()),
+		checks:  in.cfg.App.Keys.ID() == "string", credit: min(in.cfg.Limits.InFlight, maxInFlight),
 	}
 	if n := uint64(in.capacity()); n&(n-1) == 0 {
 		s.mask = n - 1

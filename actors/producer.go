@@ -37,6 +37,7 @@ type Producer[K vnode.Key, E any] struct {
 	buffered int           // events in buffers
 	unsealed int64         // bytes of events that are not sealed
 	inFlight []int64       // bytes sent and not finished, by instance: routes.dest
+	flights  []int         // batches sent and not finished, by vnode
 	free     sync.Pool     // of *history[E], empty
 	news     chan struct{} // closed and replaced when something was freed
 	linger   *time.Timer
@@ -53,7 +54,7 @@ type Producer[K vnode.Key, E any] struct {
 // history is a batch that is kept until it is sealed, and may be sent more than once.
 type history[E any] struct {
 	owner interface {
-		finished(h *history[E], dest uint16)
+		finished(h *history[E], b *vnode.Batch[E])
 	}
 	batch   vnode.Batch[E]
 	flights int  // sent and not finished
@@ -61,7 +62,7 @@ type history[E any] struct {
 }
 
 // Finish is called in a vnode's turn, or by the transport.
-func (h *history[E]) Finish(b *vnode.Batch[E]) { h.owner.finished(h, b.Dest) }
+func (h *history[E]) Finish(b *vnode.Batch[E]) { h.owner.finished(h, b) }
 
 // halfEvery is how many events lie between two demands of a producer whose history is half full.
 const halfEvery = 1 << 14
@@ -71,7 +72,7 @@ func newProducer[K vnode.Key, E any](name string, generation uint64, to target[K
 		name: name, generation: generation, target: to, batch: batchLen(to.capacity),
 		rules: NewProducerRules[*history[E]](name, generation, to.capacity),
 		news:  make(chan struct{}), heard: time.Now(), buffers: make([]*history[E], to.capacity),
-		inFlight: make([]int64, dests),
+		inFlight: make([]int64, dests), flights: make([]int, to.capacity),
 	}
 	for v := range p.buffers {
 		p.buffers[v] = &history[E]{owner: p}
@@ -216,6 +217,7 @@ func (p *Producer[K, E]) sendBatch(v vnode.ID, h *history[E], b *vnode.Batch[E])
 	}
 	b.Dest = to.dest[v]
 	h.flights++
+	p.flights[v]++
 	p.inFlight[b.Dest] += bytesOf[E](len(b.Items))
 	p.root.Send(to.pids[v], b)
 }
@@ -232,22 +234,24 @@ func (p *Producer[K, E]) sendAgain(s Sending[*history[E]]) {
 }
 
 // finished notes that a vnode does not use a batch any more.
-func (p *Producer[K, E]) finished(h *history[E], dest uint16) {
+func (p *Producer[K, E]) finished(h *history[E], b *vnode.Batch[E]) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.inFlight[dest] -= bytesOf[E](len(h.batch.Items))
+	p.inFlight[b.Dest] -= bytesOf[E](len(h.batch.Items))
+	p.flights[b.Vnode]--
 	h.flights--
 	p.recycle(h)
 	p.tellNews()
 }
 
-// sendSilent sends again what nobody has answered for a long time, as a source does.
+// sendSilent sends again what nobody has answered for a long time, as a source does. What is still on its way would only
+// lie there twice, and without a bound while an instance is away (I8).
 func (p *Producer[K, E]) sendSilent() {
 	if time.Since(p.heard) < resendAfter {
 		return
 	}
 	p.heard = time.Now()
-	for _, s := range p.rules.Resend() {
+	for _, s := range p.rules.Resend(func(v vnode.ID) bool { return p.flights[v] > 0 }) {
 		p.sendAgain(s)
 	}
 }

@@ -112,14 +112,15 @@ func (p *ProducerRules[B]) resend(v vnode.ID) []Sending[B] {
 }
 
 // Resend returns all batches that no vnode has answered for, and an empty one as a question to each vnode that has
-// answered but not sealed: it may have lost what it took. The shell calls it when nothing was heard for a while.
-func (p *ProducerRules[B]) Resend() []Sending[B] {
+// answered but not sealed: it may have lost what it took. Vnodes that something is still under way to are left out. The
+// shell calls it when nothing was heard for a while.
+func (p *ProducerRules[B]) Resend(underWay func(vnode.ID) bool) []Sending[B] {
 	var out []Sending[B]
 	for v := range p.lanes {
 		l := &p.lanes[v]
 		n := len(l.batches)
 		switch {
-		case n == 0:
+		case n == 0 || underWay(vnode.ID(v)):
 		case l.batches[n-1].to > l.standing:
 			out = append(out, p.resend(vnode.ID(v))...)
 		default:

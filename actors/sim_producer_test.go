@@ -57,7 +57,7 @@ func (q *simProducer) tick() {
 	}
 	if q.silence++; q.silence > 6 {
 		q.silence = 0
-		for _, s := range q.rules.Resend() {
+		for _, s := range q.rules.Resend(nothingUnderWay) {
 			q.send(s)
 		}
 	}

@@ -60,7 +60,7 @@ func (s *simSource) tick() {
 	}
 	if s.silence++; s.silence > 6 && !s.rules.Replaying() {
 		s.silence = 0
-		for _, v := range s.rules.Resend() {
+		for _, v := range s.rules.Resend(nothingUnderWay) {
 			s.buffer[v] = nil
 		}
 	}
@@ -126,3 +126,6 @@ func (s *simSource) reply(r vnode.Reply) {
 		s.buffer[r.Vnode] = nil
 	}
 }
+
+// nothingUnderWay is what a sender knows that nobody tells: what it sent may be lost, or still come.
+func nothingUnderWay(vnode.ID) bool { return false }

@@ -54,6 +54,7 @@ type source[K vnode.Key, E any] struct {
 	inbox    *inbox[toSource]
 	free     freeList[vnode.Batch[E]]
 	inFlight []atomic.Int64 // by instance: routes.dest
+	flights  []atomic.Int32 // batches, by vnode
 	done     chan struct{}  // closed when the end is sealed
 	read     atomic.Uint64  // for Status
 	sealed   atomic.Uint64
@@ -118,6 +119,7 @@ type feeder[E any] interface {
 // Finish takes a batch back, in a vnode's turn.
 func (s *source[K, E]) Finish(b *vnode.Batch[E]) {
 	s.inFlight[b.Dest].Add(-bytesOf[E](len(b.Items)))
+	s.flights[b.Vnode].Add(-1)
 	s.inbox.poke()
 	b.Reset()
 	s.free.put(b)
@@ -506,6 +508,7 @@ func (s *source[K, E]) send(v vnode.ID) {
 	to := s.in.route()
 	b.Dest = to.dest[v]
 	s.inFlight[b.Dest].Add(bytesOf[E](len(b.Items)))
+	s.flights[v].Add(1)
 	if to.pids[v] == nil {
 		s.Finish(b) // it belongs to nobody, and says what it lacks once it does
 		return
@@ -530,13 +533,14 @@ func (s *source[K, E]) fresh() *vnode.Batch[E] {
 }
 
 // resend sends again what nobody has answered for a long time. Within a process nothing is lost; a vnode that restarts
-// says where it stands. This is for what was not thought of.
+// says where it stands. This is for what was not thought of. What is still on its way would only lie there twice, and
+// barriers, which need no credit, without a bound while an instance is away (I8).
 func (s *source[K, E]) resend() {
 	if time.Since(s.heard) < resendAfter {
 		return
 	}
 	s.heard = time.Now()
-	for _, v := range s.rules.Resend() {
+	for _, v := range s.rules.Resend(func(v vnode.ID) bool { return s.flights[v].Load() > 0 }) {
 		s.buffers[v].Reset()
 	}
 }

@@ -175,14 +175,14 @@ func (s *SourceRules) rewind(v vnode.ID, to uint64) bool {
 	return true
 }
 
-// Resend rewinds every vnode that has not answered for what it was sent, and returns them: their buffers must be
-// emptied. The shell calls it when nothing was heard for a while.
-func (s *SourceRules) Resend() []vnode.ID {
+// Resend rewinds every vnode that has not answered for what it was sent, but those that something is still under way to,
+// and returns them: their buffers must be emptied. The shell calls it when nothing was heard for a while.
+func (s *SourceRules) Resend(underWay func(vnode.ID) bool) []vnode.ID {
 	var out []vnode.ID
 	for v := range s.sent {
 		id := vnode.ID(v)
 		silent := s.cutting && !s.pending.Has(id) && !s.counted.Has(id)
-		if (s.acked[v] < s.sent[v] || silent) && s.rewind(id, s.acked[v]) {
+		if (s.acked[v] < s.sent[v] || silent) && !underWay(id) && s.rewind(id, s.acked[v]) {
 			out = append(out, id)
 		}
 	}
