@@ -2,6 +2,7 @@ package sheaf_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -223,5 +224,54 @@ func TestClientSendsAndReads(t *testing.T) {
 	}
 	if _, _, epoch, err := all[0].GetSealed(ctx, "k7"); err != nil || epoch == 0 {
 		t.Errorf("get sealed: epoch %d, %v", epoch, err)
+	}
+}
+
+// TestProducerOutlivesItsMember flushes what no instance is there to take any more: the error of the end, and no wait for
+// ever under the producer's own lock.
+func TestProducerOutlivesItsMember(t *testing.T) {
+	all := openAll(t, members(t, "file://"+t.TempDir(), 2))
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	p, err := all[1].Producer(ctx, "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 100 {
+		if _, err := p.Send(ctx, event{Key: fmt.Sprint("k", n), Add: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	abort(all[1])
+	if err := p.Flush(ctx); !errors.Is(err, sheaf.ErrClosed) {
+		t.Errorf("flush: got %v, want %v", err, sheaf.ErrClosed)
+	}
+}
+
+// TestClientThatLacksAMember cannot reach all vnodes, but its calls end when they are told to.
+func TestClientThatLacksAMember(t *testing.T) {
+	configs := members(t, "file://"+t.TempDir(), 2)
+	openAll(t, configs)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	client, err := sheaf.Dial(ctx, sheaf.Config{State: backend.Config{
+		Backend: backend.KindObjectStore, VnodeCapacity: configs[0].State.VnodeCapacity, SeedPeers: configs[0].State.SeedPeers[:1],
+	}}, tallies())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := client.Producer(ctx, "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 100 {
+		if _, err := p.Send(ctx, event{Key: fmt.Sprint("k", n), Add: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	short, stop := context.WithTimeout(ctx, 500*time.Millisecond)
+	defer stop()
+	if err := client.Close(short); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("close: got %v, want %v", err, context.DeadlineExceeded)
 	}
 }
