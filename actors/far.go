@@ -158,6 +158,9 @@ func (in *Instance[K, E, S, R]) received(from remote.Hello, data []byte, done fu
 		return errWire
 	}
 	kind, body := data[0], data[1:]
+	if from.Client && kind != wireBatch && kind != wireControl {
+		return fmt.Errorf("%w: kind %d from a client", errWire, kind)
+	}
 	if kind == wireBatch {
 		return in.landBatch(from, body, done)
 	}
@@ -200,6 +203,9 @@ func (in *Instance[K, E, S, R]) received(from remote.Hello, data []byte, done fu
 		var c control
 		if err := in.modes.dec.Unmarshal(body, &c); err != nil {
 			return errors.Join(errWire, err)
+		}
+		if from.Client && c != (control{Wish: c.Wish, Ask: c.Ask, Query: c.Query}) {
+			return fmt.Errorf("%w: a client has no say in this", errWire)
 		}
 		in.controlled(from, &c)
 		return nil
