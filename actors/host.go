@@ -38,8 +38,10 @@ func (in *Instance[K, E, S, R]) publish(rec *backend.Record, sealed bool) {
 	in.newest.Store(k)
 	if old == nil || old.view.Assignment.Version != k.view.Assignment.Version {
 		in.routes.Store(in.routeTo(k.view))
-		in.seen.forget(k.view)
 		in.meet(old, k)
+	}
+	if old == nil || old.view.Assignment.Version != k.view.Assignment.Version || old.view.LastGeneration != k.view.LastGeneration {
+		in.seen.forget(k.view) // the opening of one name may have retired another
 	}
 	if in.isClient() && (old == nil || old.rec.Coordinator != rec.Coordinator) {
 		in.leader.Store(farPID(rec.Coordinator.Instance))
