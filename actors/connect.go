@@ -16,7 +16,7 @@ func Connect[K vnode.Key, E, S, R any](ctx context.Context, cfg Config[K, E, S, 
 	in.spawnActors(nil)
 	in.system.Root.Send(in.follower, beginFollowing{self: in.self})
 	in.hear()
-	if err := in.await(ctx, func() bool { return in.newest.Load() != nil }); err != nil {
+	if err := in.await(ctx, func() bool { return in.routes.Load() != nil }); err != nil {
 		in.Abort(err)
 		in.stops.Wait()
 		return nil, err

@@ -172,8 +172,8 @@ func (in *Instance[K, E, S, R]) begin(ctx context.Context, newest *backend.Recor
 	if !in.coordinates() {
 		in.spawnActors(newest)
 		claim := in.cfg.Cluster.Claim
-		in.hear()
 		in.system.Root.Send(in.follower, beginFollowing{newest: newest, self: in.self, claim: &claim})
+		in.hear() // behind it: the first that an actor takes is where it begins
 		return nil
 	}
 	if in.clustered() {
@@ -186,8 +186,8 @@ func (in *Instance[K, E, S, R]) begin(ctx context.Context, newest *backend.Recor
 		return err
 	}
 	in.spawnActors(newest)
-	in.hear()
 	in.tell(begin{newest: newest, waiting: waiting, self: in.self, cluster: in.cluster(), limits: in.coordinatorLimits()})
+	in.hear()
 	in.emitLeft(unsent)
 	return nil
 }
