@@ -118,12 +118,24 @@ type feeder[E any] interface {
 
 // Finish takes a batch back, in a vnode's turn.
 func (s *source[K, E]) Finish(b *vnode.Batch[E]) {
-	s.inFlight[b.Dest].Add(-bytesOf[E](len(b.Items)))
+	s.inFlight[b.Dest].Add(-weightOf[E](len(b.Items)))
 	s.flights[b.Vnode].Add(-1)
 	s.inbox.poke()
 	b.Reset()
 	s.free.put(b)
 }
+
+// weightOf is what a batch of n events counts for while it is in flight: batches of a slow source are small, and take more
+// room than their events. A bare barrier counts for nothing: there is one for each vnode, and it waits for no credit.
+func weightOf[E any](n int) int64 {
+	if n == 0 {
+		return 0
+	}
+	return batchRoom + bytesOf[E](n)
+}
+
+// batchRoom is what a batch takes beside its events, with its place in queues, in bytes.
+const batchRoom = 512
 
 // bytesOf is what n events count for against bounds: themselves and their slots, without what they refer to.
 func bytesOf[E any](n int) int64 {
@@ -507,7 +519,7 @@ func (s *source[K, E]) send(v vnode.ID) {
 	}
 	to := s.in.route()
 	b.Dest = to.dest[v]
-	s.inFlight[b.Dest].Add(bytesOf[E](len(b.Items)))
+	s.inFlight[b.Dest].Add(weightOf[E](len(b.Items)))
 	s.flights[v].Add(1)
 	if to.pids[v] == nil {
 		s.Finish(b) // it belongs to nobody, and says what it lacks once it does
