@@ -8,7 +8,7 @@
 //	                  local store; limits: a plain loop over 256 Go maps with the same hash, and two such loops at once
 //	BenchmarkBarrier  what an epoch costs those who send: pause of a vnode, time without an applied event
 //	BenchmarkEpoch    bytes written per changed byte, requests per epoch by kind
-//	BenchmarkCost     requests by kind and bytes per epoch of one instance, in the long run, and dollars a month on S3
+//	BenchmarkCost     requests by kind and bytes per epoch of 1, 3 and 16 instances, and dollars a month on S3
 //	BenchmarkRestore  MB/s of Open; limit: a plain read of the same files; RestoreRemote: of ranges read at once from a
 //	                  store that takes 20 ms for each request; limit: the same, one after another
 //	BenchmarkIdle     memory, goroutines and CPU of an instance that does nothing, and the time to open it; limit: a
