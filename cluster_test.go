@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -273,5 +274,107 @@ func TestClientThatLacksAMember(t *testing.T) {
 	defer stop()
 	if err := client.Close(short); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("close: got %v, want %v", err, context.DeadlineExceeded)
+	}
+}
+
+// moody is a codec of events that fails with some of them.
+type moody struct{ sheaf.Codec[event] }
+
+func (m moody) Append(b []byte, e *event) ([]byte, error) {
+	if strings.HasPrefix(e.Key, "cursed") {
+		return b, errRefused
+	}
+	return m.Codec.Append(b, e)
+}
+
+func (m moody) Decode(b []byte, e *event) error {
+	if err := m.Codec.Decode(b, e); err != nil {
+		return err
+	}
+	if strings.HasPrefix(e.Key, "hexed") {
+		panic("hexed")
+	}
+	return nil
+}
+
+// TestEventsThatCannotTravelAreRejected sends batches that are larger than a message may be, and events among them that
+// fit into none or that their codec fails with: all others count (I11).
+func TestEventsThatCannotTravelAreRejected(t *testing.T) {
+	const length = 3000
+	var box inbox
+	var mu sync.Mutex // guards rejected
+	rejected := map[string]bool{}
+	app := tallies()
+	app.EventCodec = moody{sheaf.CBOR[event]()}
+	app.DeadLetter = func(r sheaf.Rejected[event]) {
+		mu.Lock()
+		defer mu.Unlock()
+		rejected[fmt.Sprint(r.Origin, r.Position)] = true
+	}
+	events := make([]event, length)
+	for i := range events {
+		kind := "fine"
+		switch i % 100 {
+		case 7:
+			kind = "cursed"
+		case 8:
+			kind = "hexed"
+		case 9:
+			kind = strings.Repeat("long", 1000)
+		}
+		events[i] = event{Key: fmt.Sprint(kind, i, strings.Repeat("x", 90)), Add: 1}
+	}
+	configs := members(t, "file://"+t.TempDir(), 2)
+	for i := range configs {
+		configs[i].State.Cluster.Limits.Message = 3 << 10
+	}
+	all := make([]*tallyInstance, len(configs))
+	var wg sync.WaitGroup
+	for i := range configs {
+		wg.Go(func() {
+			var err error
+			if all[i], err = sheaf.Open(t.Context(), configs[i], app, &box); err != nil {
+				t.Errorf("open member %d: %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+	if t.Failed() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	end, err := all[0].Attach(ctx, "s", scripted(events))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := all[1].Producer(ctx, "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range events {
+		if _, err := p.Send(ctx, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-end:
+	case <-ctx.Done():
+		t.Fatalf("the source does not end: %+v", all[0].Status())
+	}
+	await(ctx, t, "everything is counted or rejected", func() bool {
+		got := box.results()
+		mu.Lock()
+		defer mu.Unlock()
+		return len(got) > 0 && int(got[len(got)-1].Value.Sum)+len(rejected) == 2*length
+	})
+	if len(rejected) < length/100 {
+		t.Errorf("%d events were rejected", len(rejected))
+	}
+	for _, in := range all {
+		abort(in)
 	}
 }

@@ -2,6 +2,8 @@ package actors
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/sheaf-go/sheaf/vnode"
 )
@@ -17,6 +19,11 @@ func Connect[K vnode.Key, E, S, R any](ctx context.Context, cfg Config[K, E, S, 
 	in.system.Root.Send(in.follower, beginFollowing{self: in.self})
 	in.hear()
 	if err := in.await(ctx, func() bool { return in.routes.Load() != nil }); err != nil {
+		for _, p := range in.transport.Status() {
+			if p.Err != nil {
+				err = errors.Join(err, fmt.Errorf("member %s at %s: %w", p.Instance, p.Address, p.Err))
+			}
+		}
 		in.Abort(err)
 		in.stops.Wait()
 		return nil, err

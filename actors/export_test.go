@@ -16,7 +16,7 @@ func NewWire() (Wire, error) {
 
 // Batch encodes a batch.
 func (Wire) Batch(b *vnode.Batch[uint64], events vnode.Codec[uint64]) ([]byte, error) {
-	return batchFrame[uint64]{batch: b, events: events}.Append(nil)
+	return batchFrame[uint64]{batch: b, events: events, limit: 1 << 20, reject: func(*vnode.Batch[uint64], int, error) {}, shorten: func(*vnode.Batch[uint64], uint64) {}}.Append(nil)
 }
 
 // Reply encodes a reply.
@@ -45,7 +45,7 @@ func (w Wire) Decode(frame []byte, events vnode.Codec[uint64], capacity int) (an
 	switch body := frame[1:]; frame[0] {
 	case wireBatch:
 		b := &vnode.Batch[uint64]{}
-		err := decodeBatch(body, events, capacity, b)
+		err := decodeBatch(body, events, capacity, b, func(uint64, error) {})
 		return b, err
 	case wireReply:
 		return decodeReply(body)

@@ -60,7 +60,7 @@ func (f *far[K, E, S, R]) frame(message any) (remote.Frame, error) {
 	modes := f.in.modes
 	switch m := message.(type) {
 	case *vnode.Batch[E]:
-		return batchFrame[E]{batch: m, events: f.in.cfg.Events}, nil
+		return f.in.frameOf(m), nil
 	case vnode.Reply:
 		return replyFrame{m}, nil
 	case *backend.Record:
@@ -80,7 +80,29 @@ func (f *far[K, E, S, R]) frame(message any) (remote.Frame, error) {
 	if err != nil {
 		return nil, err
 	}
-	return plainFrame{size: c.size(), form: func(b []byte) ([]byte, error) { return modes.appendControl(b, c) }}, nil
+	frame := plainFrame{size: c.size(), form: func(b []byte) ([]byte, error) { return modes.appendControl(b, c) }}
+	if c.Found != nil {
+		return keptFrame{frame}, nil
+	}
+	return frame, nil
+}
+
+// frameOf is the frame of a batch.
+func (in *Instance[K, E, S, R]) frameOf(b *vnode.Batch[E]) batchFrame[E] {
+	return batchFrame[E]{
+		batch: b, events: in.cfg.Events, limit: in.cfg.Cluster.Transport.MaxFrame, shorten: in.shortened,
+		reject: func(b *vnode.Batch[E], i int, err error) {
+			in.rejected(vnode.Rejected[E]{Vnode: b.Vnode, Origin: b.Origin, Position: b.Position(i), Event: b.Items[i].Event, Err: err})
+		},
+	}
+}
+
+// shortened tells the origin of a batch that its vnode will stand at a position before the batch's end, as the vnode
+// itself would at a gap.
+func (in *Instance[K, E, S, R]) shortened(b *vnode.Batch[E], to uint64) {
+	in.answerHere(vnode.Reply{
+		Kind: vnode.Gap, Vnode: b.Vnode, Origin: b.Origin, Generation: b.Generation, Standing: to, Version: b.Version, Round: b.Round,
+	})
 }
 
 // controlOf wraps the messages that have no form of their own.
@@ -90,8 +112,8 @@ func controlOf(message any) (*control, error) {
 		return &control{Wish: wishWant}, nil
 	case demand:
 		return &control{Wish: wishDemand}, nil
-	case conclude:
-		return &control{Wish: wishConclude}, nil
+	case greetMe:
+		return &control{Wish: wishGreet}, nil
 	case CutNamed:
 		return &control{Cut: &m}, nil
 	case captureFailed:
@@ -137,6 +159,14 @@ func (f plainFrame) Size() int { return max(f.size, 64) }
 
 // Append implements [remote.Frame].
 func (f plainFrame) Append(b []byte) ([]byte, error) { return f.form(b) }
+
+// keptFrame is a part of what was asked for, of which none may be missing.
+type keptFrame struct{ plainFrame }
+
+var _ remote.Tracked = keptFrame{}
+
+// Done implements [remote.Tracked].
+func (keptFrame) Done() {}
 
 // replyFrame is a vnode's answer. It is tracked: a source whose answers are lost stands still for a while.
 type replyFrame struct{ reply vnode.Reply }
@@ -220,8 +250,8 @@ func (in *Instance[K, E, S, R]) controlled(from remote.Hello, c *control) {
 		in.coordinate(want{})
 	case c.Wish == wishDemand:
 		in.coordinate(demand{})
-	case c.Wish == wishConclude:
-		in.coordinate(conclude{})
+	case c.Wish == wishGreet:
+		in.greet(from.Member.Instance)
 	case c.Cut != nil:
 		in.coordinate(*c.Cut)
 	case c.Failed != nil:
@@ -257,7 +287,10 @@ func (in *Instance[K, E, S, R]) landBatch(from remote.Hello, body []byte, done f
 	if l.done = done; done == nil {
 		l.done = func() {}
 	}
-	if err := decodeBatch(body, in.cfg.Events, in.capacity(), &l.batch); err != nil {
+	reject := func(position uint64, err error) {
+		in.rejected(vnode.Rejected[E]{Vnode: l.batch.Vnode, Origin: l.batch.Origin, Position: position, Err: err})
+	}
+	if err := decodeBatch(body, in.cfg.Events, in.capacity(), &l.batch, reject); err != nil {
 		return err
 	}
 	in.seen.note(&l.batch.Header, from.Member.Instance)

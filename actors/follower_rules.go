@@ -42,6 +42,7 @@ type FollowerRules struct {
 	claimAt   time.Duration
 	searching bool
 	searchAt  time.Duration // while nothing is heard
+	nextAt    time.Duration // not again before
 	behind    uint64        // a record of this number is known to stand
 	now       time.Duration
 }
@@ -53,8 +54,10 @@ type FollowerEffect struct {
 	Open    *vnode.Attempt  // tell sources, and without sources the vnodes, behind the newest record
 	Claim   *Claimed        // tell the coordinator
 	Call    *vnode.Member   // find out whether it answers, then call [FollowerRules.Called]
-	Search  bool            // look for the newest record in the ledger, then call [FollowerRules.Searched]
-	Stop    error           // this incarnation is over
+	// Search: look for the newest record in the ledger, then call [FollowerRules.Searched]. A client, which has none, asks
+	// the coordinator.
+	Search bool
+	Stop   error // this incarnation is over
 }
 
 // NewFollowerRules starts a follower on a record. A client, without a claim, may have none yet.
@@ -94,7 +97,7 @@ func (f *FollowerRules) Opened(a vnode.Attempt, seq uint64) []FollowerEffect {
 // Searched ends a search. It found rec; nil if it failed.
 func (f *FollowerRules) Searched(rec *backend.Record) []FollowerEffect {
 	f.searching = false
-	f.searchAt = f.now + searchAgain
+	f.searchAt, f.nextAt = f.now+searchAgain, f.now+searchAgain
 	if rec == nil {
 		return nil
 	}
@@ -122,15 +125,14 @@ func (f *FollowerRules) Tick(now time.Duration) []FollowerEffect {
 
 // Deadline is when Tick has something to do; false if nothing is to be done before another call.
 func (f *FollowerRules) Deadline() (time.Duration, bool) {
-	if f.rec == nil || f.claim == nil {
-		return 0, false
-	}
 	var at []time.Duration
-	if f.served || f.gone {
+	if f.claim != nil && f.rec != nil && (f.served || f.gone) {
 		at = append(at, f.claimAt)
 	}
-	if !f.searching {
-		at = append(at, f.searchAt)
+	if !f.searching && f.behindAny() {
+		at = append(at, f.nextAt)
+	} else if !f.searching {
+		at = append(at, max(f.searchAt, f.nextAt))
 	}
 	if len(at) == 0 {
 		return 0, false
@@ -138,27 +140,31 @@ func (f *FollowerRules) Deadline() (time.Duration, bool) {
 	return slices.Min(at), true
 }
 
+// behindAny reports whether a record is known to stand that is not known itself.
+func (f *FollowerRules) behindAny() bool {
+	return (f.rec == nil && f.behind > 0) || (f.rec != nil && f.behind > f.rec.Seq)
+}
+
 // step does the next thing that is due.
 func (f *FollowerRules) step() []FollowerEffect {
-	if f.rec == nil || f.claim == nil {
-		return nil
-	}
 	var out []FollowerEffect
-	inForce, _ := f.rec.Assignment.InForce(f.self.Instance)
-	switch {
-	case inForce == f.self:
-		f.served = true
-	case f.served:
-		return []FollowerEffect{{Stop: ErrSuperseded}}
-	default:
-		out = f.call(inForce)
+	if f.rec != nil && f.claim != nil {
+		inForce, _ := f.rec.Assignment.InForce(f.self.Instance)
+		switch {
+		case inForce == f.self:
+			f.served = true
+		case f.served:
+			return []FollowerEffect{{Stop: ErrSuperseded}}
+		default:
+			out = f.call(inForce)
+		}
+		if f.now >= f.claimAt && (f.served || f.gone) {
+			out = append(out, f.tellClaim(inForce))
+		}
 	}
-	if !f.searching && (f.behind > f.rec.Seq || f.now >= f.searchAt) {
+	if !f.searching && f.now >= f.nextAt && (f.behindAny() || f.now >= f.searchAt) {
 		f.searching = true
 		out = append(out, FollowerEffect{Search: true})
-	}
-	if f.now >= f.claimAt && (f.served || f.gone) {
-		out = append(out, f.tellClaim(inForce))
 	}
 	return out
 }

@@ -169,17 +169,17 @@ func newInstance[K vnode.Key, E, S, R any](cfg Config[K, E, S, R]) (*Instance[K,
 
 // begin spawns the actors and tells the first of them where to begin.
 func (in *Instance[K, E, S, R]) begin(ctx context.Context, newest *backend.Record) error {
+	if in.clustered() {
+		if err := in.callThoseBefore(ctx, newest); err != nil {
+			return err
+		}
+	}
 	if !in.coordinates() {
 		in.spawnActors(newest)
 		claim := in.cfg.Cluster.Claim
 		in.system.Root.Send(in.follower, beginFollowing{newest: newest, self: in.self, claim: &claim})
 		in.hear() // behind it: the first that an actor takes is where it begins
 		return nil
-	}
-	if in.clustered() {
-		if err := in.callThoseBefore(ctx, newest); err != nil {
-			return err
-		}
 	}
 	unsent, waiting, err := in.unemitted(ctx, newest)
 	if err != nil {

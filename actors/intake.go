@@ -48,7 +48,7 @@ func (in *Instance[K, E, S, R]) Attach(ctx context.Context, name string, from So
 // attach attaches a source; pushed is from if its events are handed to it, else nil.
 func (in *Instance[K, E, S, R]) attach(ctx context.Context, name string, from Source[E], pushed pushed) (<-chan struct{}, error) {
 	s := in.newSource(name, from, pushed)
-	if err := in.reserve(s); err != nil {
+	if err := in.reserveOnceLeft(ctx, s); err != nil {
 		return nil, err
 	}
 	result := make(chan error)
@@ -124,6 +124,26 @@ func tellCaller(caller context.Context, result chan<- error, err error) bool {
 	}
 }
 
+type leaving struct{}
+
+func (leaving) Error() string { return "the source is being given back" }
+
+// errLeaving is returned for a source that a record says this instance reads, and that it is about to let go.
+var errLeaving error = leaving{}
+
+// reserveOnceLeft reserves a source's name, after this instance has let it go if it is about to.
+func (in *Instance[K, E, S, R]) reserveOnceLeft(ctx context.Context, s *source[K, E]) error {
+	for retry := newBackoff(); ; {
+		err := in.reserve(s)
+		if err != errLeaving {
+			return err
+		}
+		if err := retry.wait(ctx); err != nil {
+			return context.Cause(ctx)
+		}
+	}
+}
+
 // reserve takes a source's name, if it is free; the source hears of records from now on.
 func (in *Instance[K, E, S, R]) reserve(s *source[K, E]) error {
 	if err := checkName(s.name); err != nil {
@@ -136,6 +156,8 @@ func (in *Instance[K, E, S, R]) reserve(s *source[K, E]) error {
 		return ErrClosed
 	case in.sources[s.name] != nil:
 		return ErrAttached
+	case in.leaving[s.name]:
+		return errLeaving
 	}
 	in.sources[s.name] = s
 	return nil

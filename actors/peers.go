@@ -119,6 +119,9 @@ func (h handler[K, E, S, R]) Check(peer remote.Hello) error {
 	case !peer.Client && !h.in.isMember(peer.Member.Instance):
 		return fmt.Errorf("%q is no member: members are %v", peer.Member.Instance, h.in.memberIDs())
 	}
+	if k := h.in.newest.Load(); k != nil && memberOf(k.rec, peer.Member.Instance) == whole(peer).Member {
+		h.in.livesAt(whole(peer).Member)
+	}
 	return nil
 }
 
@@ -331,7 +334,16 @@ func (in *Instance[K, E, S, R]) beatLoop() {
 	}
 }
 
+// greetMe asks the coordinator where things stand.
+type greetMe struct{}
+
 func (in *Instance[K, E, S, R]) search(ctx context.Context) (*backend.Record, error) {
+	if in.isClient() {
+		for _, m := range in.cfg.Cluster.Members { // it may not know yet who coordinates
+			in.system.Root.Send(farPID(m.Instance), greetMe{})
+		}
+		return nil, nil
+	}
 	return in.ledger.Newest(ctx, in.newest.Load().rec)
 }
 
@@ -348,8 +360,9 @@ func (in *Instance[K, E, S, R]) call(ctx context.Context, m vnode.Member) (vnode
 // callThoseBefore makes sure that nobody is alive who has the id of this instance, or another that coordinates by
 // another configuration.
 func (in *Instance[K, E, S, R]) callThoseBefore(ctx context.Context, newest *backend.Record) error {
-	for _, m := range []vnode.Member{newest.Coordinator, memberOf(newest, in.self.Instance)} {
-		if m.Address == "" || m.Address == in.self.Address || (m.Instance != in.self.Instance && !in.isMember(m.Instance)) {
+	for _, m := range []vnode.Member{memberOf(newest, in.self.Instance), newest.Coordinator} {
+		other := m.Instance != in.self.Instance
+		if m.Address == "" || m.Address == in.self.Address || (other && !(in.coordinates() && in.isMember(m.Instance))) {
 			continue
 		}
 		who, answered := in.call(ctx, m)

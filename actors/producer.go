@@ -229,6 +229,7 @@ func (p *Producer[K, E]) sendAgain(s Sending[*history[E]]) {
 		h = &history[E]{owner: p, sealed: true}
 	}
 	b := &vnode.Batch[E]{Header: s.Header, Vnode: s.Vnode, Owner: h, Run: h.batch.Run}
+	b.Items = b.Items[b.Behind(s.Header.From):]
 	p.meters.replayed.Add(uint64(len(b.Items)))
 	p.sendBatch(s.Vnode, h, b)
 }
@@ -237,7 +238,7 @@ func (p *Producer[K, E]) sendAgain(s Sending[*history[E]]) {
 func (p *Producer[K, E]) finished(h *history[E], b *vnode.Batch[E]) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.inFlight[b.Dest] -= bytesOf[E](len(h.batch.Items))
+	p.inFlight[b.Dest] -= bytesOf[E](len(b.Items))
 	p.flights[b.Vnode]--
 	h.flights--
 	p.recycle(h)

@@ -105,6 +105,7 @@ func (p *ProducerRules[B]) resend(v vnode.ID) []Sending[B] {
 	var out []Sending[B]
 	for _, b := range l.batches {
 		if b.to > l.standing {
+			b.from = max(b.from, l.standing) // a part of it may have arrived
 			out = append(out, p.sending(v, b))
 		}
 	}

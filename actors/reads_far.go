@@ -43,15 +43,15 @@ const partSize = 256 << 10
 type finds struct {
 	tickets atomic.Uint64
 	mu      sync.Mutex // guards open
-	open    map[uint64]chan farFound
+	open    map[uint64]*inbox[farFound]
 }
 
-func (f *finds) put() (uint64, <-chan farFound) {
-	ticket, answers := f.tickets.Add(1), make(chan farFound, 64)
+func (f *finds) put() (uint64, *inbox[farFound]) {
+	ticket, answers := f.tickets.Add(1), newInbox[farFound]()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.open == nil {
-		f.open = map[uint64]chan farFound{}
+		f.open = map[uint64]*inbox[farFound]{}
 	}
 	f.open[ticket] = answers
 	return ticket, answers
@@ -63,13 +63,13 @@ func (f *finds) drop(ticket uint64) {
 	delete(f.open, ticket)
 }
 
-// found hands an answer over; one that nobody waits for, or that there is no room for, is dropped, and asked for again.
+// found hands an answer over; one that nobody waits for is dropped.
 func (f *finds) found(x farFound) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	select {
-	case f.open[x.Ticket] <- x:
-	default:
+	answers := f.open[x.Ticket]
+	f.mu.Unlock()
+	if answers != nil {
+		answers.put(x)
 	}
 }
 
@@ -96,15 +96,19 @@ func (here) Error() string { return "the vnode has come to this instance" }
 
 var errHere error = here{}
 
-// findTime is how long a question waits for its next answer before it is asked again.
-const findTime = time.Second
+// findTime is how long a question waits for its next answer before it is asked again; that doubles with each try, up to
+// mostFindTime.
+const (
+	findTime     = time.Second
+	mostFindTime = time.Minute
+)
 
 // askFar asks the owner of a vnode, whoever that is by then, until it has answered in full, from an assignment that is
 // not older than the one known here: a former owner may answer late.
 func (in *Instance[K, E, S, R]) askFar(ctx context.Context, q farQuery, take func(farFound)) error {
 	retry := newBackoff()
-	for {
-		done, err := in.askFarOnce(ctx, q, take)
+	for patience := findTime; ; patience = min(2*patience, mostFindTime) {
+		done, err := in.askFarOnce(ctx, q, patience, take)
 		if done || err != nil {
 			return err
 		}
@@ -117,7 +121,7 @@ func (in *Instance[K, E, S, R]) askFar(ctx context.Context, q farQuery, take fun
 	}
 }
 
-func (in *Instance[K, E, S, R]) askFarOnce(ctx context.Context, q farQuery, take func(farFound)) (done bool, err error) {
+func (in *Instance[K, E, S, R]) askFarOnce(ctx context.Context, q farQuery, patience time.Duration, take func(farFound)) (done bool, err error) {
 	pid := in.route().pids[q.Vnode]
 	if pid == nil || pid.Address == in.self.Instance {
 		return false, nil // of nobody, or it has come here
@@ -126,24 +130,28 @@ func (in *Instance[K, E, S, R]) askFarOnce(ctx context.Context, q farQuery, take
 	defer in.finds.drop(ticket)
 	q.Ticket = ticket
 	in.system.Root.Send(pid, q)
-	for next := 0; ; next++ {
+	next := 0
+	for {
 		select {
-		case x := <-answers:
+		case <-answers.wake:
+		case <-time.After(patience):
+			return false, nil
+		case <-ctx.Done():
+			return false, context.Cause(ctx)
+		case <-in.ctx.Done():
+			return false, in.Err()
+		}
+		for _, x := range answers.take(nil) {
 			switch {
 			case x.Lost || x.Part != next || x.Version < in.newest.Load().view.Assignment.Version:
 				return false, nil
 			case x.Err != "":
 				return true, errors.New(x.Err)
 			}
+			next++
 			if take(x); x.Last {
 				return true, nil
 			}
-		case <-time.After(findTime):
-			return false, nil
-		case <-ctx.Done():
-			return false, context.Cause(ctx)
-		case <-in.ctx.Done():
-			return false, in.Err()
 		}
 	}
 }

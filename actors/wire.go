@@ -15,7 +15,8 @@ import (
 // Between instances a message is a frame of the transport: one byte that says which, and a body. Format 1, integers are
 // unsigned varints, text is its length and its bytes:
 //
-//	1 batch     vnode, header, base, number of events, and of each its slot (8 bytes, little-endian) and its text
+//	1 batch     vnode, header, base, number of events (4 bytes, little-endian), and of each its slot (8 bytes,
+//	            little-endian) and its text
 //	2 reply     kind, vnode, text origin, generation, standing, sealed, barrier, version, round
 //	3 record    see backend.RecordWire
 //	4 captured  attempt, CBOR of the segment (text), positions (a table), number of notes, and of each its vnode, slice,
@@ -61,7 +62,7 @@ type wish uint8
 const (
 	wishWant wish = iota + 1
 	wishDemand
-	wishConclude
+	wishGreet // to be told where things stand
 )
 
 // beat says where the coordinator stands: the newest record, and the open attempt if there is one. It is repeated.

@@ -34,6 +34,16 @@ func (w *wireWriter) attempt(a vnode.Attempt) {
 	w.uint(a.Version)
 }
 
+func (w *wireWriter) header(h *vnode.Header) {
+	w.str(h.Origin)
+	w.uint(h.Generation)
+	w.uint(h.Version)
+	w.uint(h.From)
+	w.uint(h.To)
+	w.attempt(h.Barrier)
+	w.uint(h.Round)
+}
+
 func (w *wireWriter) slice(s vnode.SliceID) {
 	if w.incarnations == nil {
 		w.incarnations, w.attempts = map[uuid.UUID]uint64{}, map[vnode.Attempt]uint64{}
@@ -135,6 +145,21 @@ func (r *wireReader) vnode() vnode.ID {
 
 func (r *wireReader) attempt() vnode.Attempt {
 	return vnode.Attempt{Term: r.uint(), Number: r.uint(), Version: r.uint()}
+}
+
+func (r *wireReader) header(h *vnode.Header) {
+	h.Origin, h.Generation, h.Version = r.str(), r.uint(), r.uint()
+	h.From, h.To, h.Barrier, h.Round = r.uint(), r.uint(), r.attempt(), r.uint()
+}
+
+// count4 is count of a number in 4 bytes, little-endian.
+func (r *wireReader) count4(size int) int {
+	b := r.bytes(4)
+	if b == nil || int64(binary.LittleEndian.Uint32(b)) > int64(len(r.b)/size) {
+		r.fail()
+		return 0
+	}
+	return int(binary.LittleEndian.Uint32(b))
 }
 
 func (r *wireReader) slice() vnode.SliceID {
