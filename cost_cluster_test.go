@@ -15,8 +15,8 @@ var costEpochs = flag.Int("cost", 66, "epochs over which the requests of a clust
 
 // TestClusterEpochsCostFewRequests proves what an epoch costs three members that all send: a segment of each and a record,
 // and a tenth of that for everything else, of all members; three gets in all, and no list. What it took to open them
-// counts as in 1,000 epochs; the first floor comes after a hundred. A fold that a slow machine brought too late for its epoch is made again: those are told, and
-// not counted.
+// counts as in 1,000 epochs; the first floor comes after a hundred. A fold that a slow machine brought too late for its
+// epoch is made again: those are told, and not counted.
 func TestClusterEpochsCostFewRequests(t *testing.T) {
 	const instances, interval = 3, 20 * time.Millisecond
 	configs := members(t, "file://"+t.TempDir(), instances)

@@ -35,7 +35,8 @@ const month = 30 * 24 * time.Hour
 //
 // Clusters are in one process, over one directory, and every member sends; one instance is alone. Opening is left out, and
 // told apart. A quick run ends before the first records are collected, for each 32 of which a floor and one more record are
-// created, and leaves out clusters with many vnodes. What S3 is asked beyond the requests counted here: whether an object is there, before it is deleted.
+// created, and leaves out clusters with many vnodes. What S3 is asked beyond the requests counted here: whether an object
+// is there, before it is deleted.
 func BenchmarkCost(b *testing.B) {
 	for _, instances := range []int{1, 3, 16} {
 		for _, vnodes := range []int{256, 4096} {
