@@ -20,12 +20,13 @@ func clusterSurvivesKills(t *testing.T, state func(t *testing.T) string) {
 	if testing.Short() {
 		t.Skip("kills processes for some seconds")
 	}
-	plan := clusterCampaign{kills: *killsFlag, epoch: 100 * time.Millisecond, away: 500 * time.Millisecond, rate: 5000}
+	// The pace leaves rows for every kill, however long this machine takes to start a process.
+	plan := clusterCampaign{kills: *killsFlag, epoch: 100 * time.Millisecond, away: 500 * time.Millisecond, rate: 2000, stretch: 2000}
 	input := *inputFlag
 	if input == "" {
-		input = inputOf(t, 20_000**killsFlag)
+		input = inputOf(t, min(80_000**killsFlag, 500_000))
 	} else {
-		plan.epoch, plan.away, plan.rate = 200*time.Millisecond, 5*time.Second, 6000
+		plan.epoch, plan.away, plan.rate, plan.stretch = 200*time.Millisecond, 5*time.Second, 6000, 1<<40
 	}
 	rows := load(t, input)
 	for _, job := range []string{"board", "routedays"} {
@@ -47,6 +48,8 @@ type clusterCampaign struct {
 	epoch time.Duration
 	away  time.Duration // a member is at most
 	rate  int           // of each member
+	// stretch is how many rows lie between two kills at most.
+	stretch uint64
 
 	t      *testing.T
 	crew   *crew
@@ -139,7 +142,7 @@ func (c *clusterCampaign) count(victim int, hard bool, unsealed uint64) {
 // target is a random number of rows that leaves some for the kills to come.
 func (c *clusterCampaign) target() uint64 {
 	share := float64(c.rows-c.sealed.Records) / float64(max(1, c.kills-c.done)+1)
-	return c.sealed.Records + uint64(0.8*rand.Float64()*share)
+	return c.sealed.Records + uint64(rand.Float64()*min(0.8*share, float64(c.stretch)))
 }
 
 // began checks that a member read nothing that was sealed before it was started.
