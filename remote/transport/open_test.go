@@ -171,16 +171,18 @@ func TestCloseIsQuick(t *testing.T) {
 	a.Dial([]remote.Member{b.member(), {Instance: "x", Address: serve(t, silent)}, {Instance: "gone", Address: "127.0.0.1:1"}})
 	goesOnUp(t, a, 1)
 	var done atomic.Int64
-	sent := 0
-	for a.Send("b", tracked{make(plain, 64<<10), &done}) {
-		sent++
+	const sent = 1024 // 64 MiB, which nobody reads
+	for range sent {
+		if !a.Send("b", tracked{make(plain, 64<<10), &done}) {
+			t.Fatal("a tracked frame was dropped")
+		}
 	}
 	began := time.Now()
 	a.Close()
 	if took := time.Since(began); took > 2*time.Second { // one, on a machine with time
 		t.Errorf("close took %v", took)
 	}
-	if done.Load() != int64(sent) {
+	if done.Load() != sent {
 		t.Errorf("%d of %d frames are done with", done.Load(), sent)
 	}
 	_, downs, _ := a.counts()
