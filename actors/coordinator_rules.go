@@ -90,7 +90,9 @@ type Effect struct {
 
 // NewCoordinatorRules starts the reign of self: the first effect creates the record that begins it. Waiting are the
 // epochs that newest says are sealed and not emitted, ascending.
-func NewCoordinatorRules(self vnode.Member, cluster Cluster, limits CoordinatorLimits, newest *backend.Record, waiting []Waiting, now time.Duration) (*CoordinatorRules, []Effect) {
+func NewCoordinatorRules(
+	self vnode.Member, cluster Cluster, limits CoordinatorLimits, newest *backend.Record, waiting []Waiting, now time.Duration,
+) (*CoordinatorRules, []Effect) {
 	c := &CoordinatorRules{
 		self: self, cluster: cluster, limits: limits, rec: newest, number: newest.High,
 		claims:  map[string]Claimed{self.Instance: {From: self, Claim: cluster.Claim}},

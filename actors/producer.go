@@ -354,8 +354,7 @@ func (p *Producer[K, E]) status() ProducerStatus {
 func (p *Producer[K, E]) held(to func(dest int) string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch {
-	case p.unsealed >= p.limits.History:
+	if p.unsealed >= p.limits.History {
 		return "history of producer " + p.name
 	}
 	for i, n := range p.inFlight {

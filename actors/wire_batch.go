@@ -69,8 +69,9 @@ func (f batchFrame[E]) encode(b []byte, n int) (out []byte, fit int, bad []badEv
 	w.uint(uint64(x.Vnode))
 	w.header(&h)
 	w.uint(x.Base)
-	count := len(w.b)
-	b = append(w.b, 0, 0, 0, 0)
+	b = w.b
+	count := len(b)
+	b = append(b, 0, 0, 0, 0)
 	for i := range x.Items[:n] {
 		at := len(b)
 		b = binary.LittleEndian.AppendUint64(b, uint64(x.Items[i].Slot))

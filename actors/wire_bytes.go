@@ -15,7 +15,6 @@ type wireWriter struct {
 	attempts     map[vnode.Attempt]uint64
 }
 
-func (w *wireWriter) byte(x byte)   { w.b = append(w.b, x) }
 func (w *wireWriter) uint(x uint64) { w.b = binary.AppendUvarint(w.b, x) }
 
 func (w *wireWriter) text(s []byte) {
