@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -374,10 +375,12 @@ func TestKilledAtAnyStepOfAnEpoch(t *testing.T) {
 	})
 }
 
+var diskStep = flag.Int("disk.step", 11, "kills on a local store are so many requests apart: 1 is at each")
+
 // TestKilledAtStepsOnDisk is the same on a local store, at fewer requests: each costs many syncs.
 func TestKilledAtStepsOnDisk(t *testing.T) {
 	bubble(t, func(t *testing.T, _ *store) {
-		killEverywhere(t, thinned(11), func() place {
+		killEverywhere(t, thinned(*diskStep), func() place {
 			config := backend.Local(t.TempDir())
 			return place{config: config, through: func(own backend.Objects) backend.Objects { return own }, left: func() backend.Objects {
 				s, err := config.OpenReader(t.Context())
