@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/sheaf-go/sheaf"
 	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/remote/certs"
 )
 
 // members are the configurations of a static cluster on loopback, over one directory. The first lists some vnodes, the
@@ -376,5 +378,58 @@ func TestEventsThatCannotTravelAreRejected(t *testing.T) {
 	}
 	for _, in := range all {
 		abort(in)
+	}
+}
+
+// TestClusterOverTLS has members and a client whose certificates name them, and one whose certificate names another (I12).
+func TestClusterOverTLS(t *testing.T) {
+	dir := t.TempDir()
+	if err := certs.WriteAuthority(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"n0", "n1", "client"} {
+		if err := certs.WriteMember(dir, id, "127.0.0.1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tls := func(id string) backend.TLS {
+		return backend.TLS{Cert: filepath.Join(dir, id+".pem"), Key: filepath.Join(dir, id+"-key.pem"), CA: filepath.Join(dir, "ca.pem")}
+	}
+	configs := members(t, "file://"+t.TempDir(), 2)
+	for i := range configs {
+		configs[i].State.Cluster.TLS = tls(configs[i].State.InstanceID)
+	}
+	all := openAll(t, configs)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	outside := sheaf.Config{State: backend.Config{
+		Backend: backend.KindObjectStore, VnodeCapacity: configs[0].State.VnodeCapacity, SeedPeers: configs[0].State.SeedPeers,
+		Cluster: backend.Cluster{TLS: tls("client")},
+	}}
+	client, err := sheaf.Dial(ctx, outside, tallies())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := client.Producer(ctx, "outside")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 100 {
+		if _, err := p.Send(ctx, event{Key: fmt.Sprint("k", n%10), Add: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := client.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	if n, _, err := all[1].Get(ctx, "k3"); n != 10 || err != nil {
+		t.Errorf("get k3: got %d %v, want 10", n, err)
+	}
+	soon, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	outside.State.Cluster.TLS = backend.TLS{}
+	_, err = sheaf.Dial(soon, outside, tallies())
+	if err == nil || all[0].Status().Refused["tls"] == 0 {
+		t.Errorf("a client without a certificate: got %v, refused %v", err, all[0].Status().Refused)
 	}
 }
