@@ -36,8 +36,9 @@ type App[K vnode.Key, E, S, R any] struct {
 	// CBOR. Within a process events travel as they are.
 	EventCodec Codec[E]
 
-	// DeadLetter is given every rejected event, in the turn of its vnode: it must return soon and not wait for the
-	// instance. It may be given an event again after a crash or a restart of the vnode. Nil: rejected events are logged.
+	// DeadLetter is given every rejected event, in the turn of its vnode, or by whoever reads a source or carries events
+	// between instances: it must return soon and not wait for the instance. One that could not be decoded comes without
+	// the event. It may be given an event again after a crash or a restart of the vnode. Nil: rejected events are logged.
 	DeadLetter func(Rejected[E])
 	// Tries is how often an event that panics is applied; default 3.
 	Tries int

@@ -9,7 +9,8 @@
 //
 // Promises. Frames of one connection arrive in the order of Send. A tracked one is kept until its receiver is done with it,
 // and is sent again over each new connection to the same incarnation before newer ones (I4). What is not a peer is refused
-// at both ends with a reason, counted, and logged once (I12). Bounds (I8): bytes queued per peer; 4 MiB on their way to a
+// at both ends with a reason, counted, and logged once (I12). Bounds (I8): bytes queued per peer of what is not
+// tracked; 4 MiB on their way to a
 // reader; frames and messages in size; acknowledgements by the frames received. Silence of 5 s ends a connection.
 //
 // # Format 1

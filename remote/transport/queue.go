@@ -24,7 +24,7 @@ type entry struct {
 
 // queue holds the frames for one peer: those that wait, in the order of Send, and before them the tracked ones that were
 // sent and that the peer is not done with. Frames that are not tracked have a bound, past which they are dropped; tracked
-// ones are bounded by whoever sends them: they keep of the credit of their sender until they are done with (I8).
+// ones are bounded by whoever sends them: each takes of its credit until the peer is done with it (I8).
 type queue struct {
 	bound int64
 	wake  chan struct{} // has room for one: frames wait
