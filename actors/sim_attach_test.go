@@ -89,8 +89,10 @@ func (p *process) attached() bool {
 			return false
 		}
 	}
-	if p.free(0) || p.free(1) {
-		return false
+	for place, q := range p.producers {
+		if p.free(place) || (q != nil && q.over) { // its place is about to be free
+			return false
+		}
 	}
 	return !w.clustered() || p.client() || p.inForce()
 }
