@@ -304,3 +304,27 @@ func TestWithoutCandidatesNothingIsOwned(t *testing.T) {
 		}
 	}
 }
+
+func TestLargestZoneIsWhatOneLossTakes(t *testing.T) {
+	zones := map[string]string{"node-00": "b", "node-01": "a", "node-02": "b", "node-03": ""}
+	zone := func(m vnode.Member) string { return zones[m.Instance] }
+	members := vnode.Rebalance(unowned(8), candidates(0, 0, 0, 0), false).Members
+	const none = vnode.Unowned
+	for _, c := range []struct {
+		owners []int
+		zone   string
+		share  float64
+	}{
+		{[]int{0, 1, 2, 3}, "b", 0.5},
+		{[]int{1, 1, 3, 3}, "", 0.5},
+		{[]int{0, 1, none, none}, "a", 0.25},
+		{[]int{0, 2, 2, 0}, "b", 1},
+		{[]int{none}, "", 0},
+		{nil, "", 0},
+	} {
+		name, share := vnode.LargestZone(vnode.Assignment{Members: members, Owners: c.owners}, zone)
+		if name != c.zone || share != c.share {
+			t.Errorf("owners %v: got %q with %v, want %q with %v", c.owners, name, share, c.zone, c.share)
+		}
+	}
+}
