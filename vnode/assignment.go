@@ -55,6 +55,27 @@ func (a Assignment) Index(instance string) int {
 	return slices.IndexFunc(a.Members, func(m Member) bool { return m.Instance == instance })
 }
 
+// LargestZone returns the failure domain that owns most vnodes, and which share of all them is lost with it, 0 to 1. Of
+// equal ones it is the first by name.
+func LargestZone(a Assignment, zone func(Member) string) (name string, share float64) {
+	zones := make([]string, len(a.Members))
+	for i, m := range a.Members {
+		zones[i] = zone(m)
+	}
+	owned := map[string]int{}
+	for _, o := range a.Owners {
+		if o != Unowned {
+			owned[zones[o]]++
+		}
+	}
+	for z, n := range owned {
+		if most := owned[name]; n > most || n == most && z < name {
+			name = z
+		}
+	}
+	return name, float64(owned[name]) / float64(max(len(a.Owners), 1))
+}
+
 // Clone returns an assignment that shares nothing with a.
 func (a Assignment) Clone() Assignment {
 	a.Members = append([]Member(nil), a.Members...)
