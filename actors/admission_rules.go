@@ -12,10 +12,11 @@ import (
 	"github.com/sheaf-go/sheaf/vnode"
 )
 
-// Cluster is who may be a member of a static cluster, and what this one claims.
+// Cluster is who may be a member, and what this one claims.
 type Cluster struct {
-	Members []string // instance ids, ascending, this one's among them
-	Claim   backend.Claim
+	Members []string // instance ids of a static cluster, ascending, this one's among them
+	Claim   Claimed
+	Elastic *Elastic // nil: it is static
 }
 
 // Claimed says what a member claims. One that is not in force asks for it.
@@ -24,7 +25,14 @@ type Claimed struct {
 	// Supersedes is the incarnation in force under the same id, which did not answer; zero if there is none. A record
 	// that names another one since makes the claim void: so two processes with one id never depose each other in turn.
 	Supersedes uuid.UUID
-	Claim      backend.Claim
+	Claim      backend.Claim // of a static cluster
+
+	Zone     string // what follows, of an elastic one
+	Weight   uint32
+	Leaving  bool
+	Offers   []string       // sources that it can read, ascending
+	Cut      []vnode.Member // members in force that it cannot reach
+	Prepared PlanID         // the newest plan for which it has loaded what is to move to it
 }
 
 // AbsentError says which members' claims are awaited before the first assignment.
@@ -36,6 +44,9 @@ func (e *AbsentError) Error() string {
 
 // Claim takes what a member says that it claims.
 func (c *CoordinatorRules) Claim(m Claimed) []Effect {
+	if c.cluster.Elastic != nil {
+		return c.claimElastic(m)
+	}
 	if !slices.Contains(c.cluster.Members, m.From.Instance) || m.From.Instance == c.self.Instance {
 		return nil
 	}
@@ -52,6 +63,9 @@ func (c *CoordinatorRules) Claim(m Claimed) []Effect {
 // admit creates the record of another assignment if the claims make one. Every claim is checked again on the newest
 // record.
 func (c *CoordinatorRules) admit() []Effect {
+	if c.cluster.Elastic != nil {
+		return c.readmit()
+	}
 	if c.settled == c.rec.Assignment.Version {
 		return nil
 	}
@@ -72,7 +86,7 @@ func (c *CoordinatorRules) admit() []Effect {
 func (c *CoordinatorRules) dropVoid() {
 	for id, m := range c.claims {
 		inForce, _ := c.rec.Assignment.InForce(id)
-		if id != c.self.Instance && inForce != m.From && inForce.Incarnation != m.Supersedes {
+		if m.From != c.self && inForce != m.From && inForce.Incarnation != m.Supersedes {
 			delete(c.claims, id)
 		}
 	}

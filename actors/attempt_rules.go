@@ -16,6 +16,7 @@ type attempt struct {
 	deadline time.Duration
 	cuts     map[string]CutNamed
 	captures map[vnode.ID]*captured
+	plan     *Plan // that its seal carries out; nil if nothing moves
 }
 
 type captured struct {
@@ -117,6 +118,9 @@ func (c *CoordinatorRules) openAttempt() []Effect {
 		id: id, demanded: c.demand, deadline: c.now + c.limits.Timeout<<c.backoff,
 		cuts: map[string]CutNamed{}, captures: map[vnode.ID]*captured{},
 	}
+	if c.movesNow() {
+		c.attempt.plan = c.plan
+	}
 	c.wanted, c.demand = false, false
 	c.due = c.now + c.limits.Interval
 	return []Effect{{Open: &id}}
@@ -135,7 +139,7 @@ func (c *CoordinatorRules) seal() []Effect {
 	}
 	n, err := c.sealing()
 	if err != nil {
-		return []Effect{{Stop: fmt.Errorf("seal attempt %v: %w", a.id, err)}}
+		return c.stop(fmt.Errorf("seal attempt %v: %w", a.id, err), nil)
 	}
 	c.sealed = true
 	return c.create(n)
@@ -153,6 +157,7 @@ func (c *CoordinatorRules) sealing() (*backend.Record, error) {
 		return nil, err
 	}
 	c.sealCuts(n)
+	c.move(n)
 	c.folds = slices.DeleteFunc(c.folds, func(f *backend.Fold) bool { return f.Late(c.rec.Epoch) })
 	for _, f := range c.folds {
 		backend.ApplyFold(n, c.rec.Epoch, f)

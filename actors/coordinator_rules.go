@@ -13,6 +13,7 @@ import (
 // Errors with which a coordinator answers or steps down.
 var (
 	ErrSuperseded = errors.New("another incarnation or coordinator is in force")
+	ErrLeft       = fmt.Errorf("this coordinator has left: another follows: %w", ErrSuperseded)
 	ErrVoid       = fmt.Errorf("the floor has passed the record that was to be written: this writer slept: %w", ErrSuperseded)
 	ErrAttached   = errors.New("a source of this name is attached already")
 	ErrChanged    = errors.New("the assignment has changed since: ask again")
@@ -48,11 +49,13 @@ type CoordinatorRules struct {
 	put     *backend.Record // being created
 	sealed  bool            // put seals the open attempt
 	reigns  bool            // a record names this coordinator
+	over    bool            // its reign has ended
 
 	claims   map[string]Claimed // newest of each member that was heard of, by instance
 	conflict error              // why the claims make no assignment
 	settled  uint64             // version of the assignment on which the claims were judged; 0: they are to be
 	fresh    map[string]bool    // sources that this reign put into the assignment
+	elastic
 
 	attempt *attempt
 	number  uint64 // highest ever opened
@@ -85,7 +88,9 @@ type Effect struct {
 	Open    *vnode.Attempt  // tell vnodes and sources, behind the newest record
 	Answer  *Answer
 	Aborted error // an attempt did not fill in time: what it lacks
-	Stop    error // this incarnation is over
+	Stop    error // this reign is over
+	// Standing, with Stop, is the record that ended it, if that is known.
+	Standing *backend.Record
 }
 
 // NewCoordinatorRules starts the reign of self: the first effect creates the record that begins it. Waiting are the
@@ -95,8 +100,9 @@ func NewCoordinatorRules(
 ) (*CoordinatorRules, []Effect) {
 	c := &CoordinatorRules{
 		self: self, cluster: cluster, limits: limits, rec: newest, number: newest.High,
-		claims:  map[string]Claimed{self.Instance: {From: self, Claim: cluster.Claim}},
+		claims:  map[string]Claimed{self.Instance: cluster.Claim},
 		fresh:   map[string]bool{},
+		elastic: elastic{heard: map[string]time.Duration{}, review: true},
 		emitted: newest.Emitted, waiting: waiting, now: now, due: now,
 	}
 	c.weigh()
@@ -130,13 +136,23 @@ func (c *CoordinatorRules) reign() []Effect {
 	n.Term++
 	n.Coordinator = c.self
 	c.dropVoid()
+	a, err := c.inherit()
+	a.Version = c.rec.Assignment.Version + 1
+	n.Assignment, c.conflict = a, err
+	return c.create(n)
+}
+
+// inherit is the assignment with which a term begins.
+func (c *CoordinatorRules) inherit() (vnode.Assignment, error) {
+	if c.cluster.Elastic != nil {
+		a, _ := c.reassigned()
+		return a, nil
+	}
 	a, err := c.assign()
 	if err != nil {
 		a = c.partly()
 	}
-	a.Version = c.rec.Assignment.Version + 1
-	n.Assignment, c.conflict = a, err
-	return c.create(n)
+	return a, err
 }
 
 // next copies the newest record as the base of the one to be created.
@@ -179,14 +195,19 @@ func (c *CoordinatorRules) Outcome(o backend.Outcome, winner *backend.Record) []
 		return c.won()
 	case o == backend.Lost && winner.Term == c.rec.Term && c.reigns:
 		return c.rebase(winner)
-	case o == backend.Lost && !c.reigns && winner.Coordinator == c.rec.Coordinator: // which did not answer
+	case o == backend.Lost && !c.reigns && c.cluster.Elastic == nil && winner.Coordinator == c.rec.Coordinator: // which did not answer
 		return append(c.take(winner), c.reign()...)
 	}
-	c.put = nil
 	if o == backend.Void {
-		return []Effect{{Stop: ErrVoid}}
+		return c.stop(ErrVoid, nil)
 	}
-	return []Effect{{Stop: ErrSuperseded}}
+	return c.stop(ErrSuperseded, winner)
+}
+
+// stop ends the reign: nothing more comes of it.
+func (c *CoordinatorRules) stop(why error, standing *backend.Record) []Effect {
+	c.put, c.attempt, c.reigns, c.over = nil, nil, false, true
+	return []Effect{{Stop: why, Standing: standing}}
 }
 
 func (c *CoordinatorRules) won() []Effect {
@@ -201,9 +222,13 @@ func (c *CoordinatorRules) won() []Effect {
 	out = append(out, c.answer()...)
 	if old.Assignment.Version != c.rec.Assignment.Version {
 		c.endAttempt()
+		c.review = true
 	}
 	if !slices.Equal(old.Assignment.Members, c.rec.Assignment.Members) {
 		c.backoff = 0 // what the attempts before waited for may be there now
+	}
+	if !slices.Contains(c.rec.Assignment.Members, c.self) {
+		return append(out, c.stop(ErrLeft, c.rec)...)
 	}
 	return append(out, c.step()...)
 }
@@ -225,7 +250,7 @@ func (c *CoordinatorRules) rebase(winner *backend.Record) []Effect {
 	for i := range c.requests {
 		c.requests[i].written = false
 	}
-	c.settled = 0 // the record that was lost may have been an admission
+	c.settled, c.review = 0, true // the record that was lost may have been an admission
 	return append(c.take(winner), c.step()...)
 }
 
@@ -247,12 +272,13 @@ func (c *CoordinatorRules) Learn(rec *backend.Record) []Effect {
 	if !c.reigns || rec.Term <= c.rec.Term {
 		return nil
 	}
-	return []Effect{{Stop: ErrSuperseded}}
+	return c.stop(ErrSuperseded, rec)
 }
 
 // Tick moves the clock. The shell calls it at the time that Deadline names.
 func (c *CoordinatorRules) Tick(now time.Duration) []Effect {
 	c.now = now
+	c.expire()
 	var out []Effect
 	if a := c.attempt; a != nil && !c.sealed && now >= a.deadline {
 		out = append(out, Effect{Aborted: c.lacks()})
@@ -268,11 +294,11 @@ func (c *CoordinatorRules) Deadline() (time.Duration, bool) {
 	case c.put != nil || !c.reigns:
 		return 0, false
 	case c.attempt != nil:
-		return c.attempt.deadline, true
+		return c.sooner(c.attempt.deadline, true)
 	case c.mayOpen() || c.owesRecord():
-		return c.due, true
+		return c.sooner(c.due, true)
 	}
-	return 0, false
+	return c.sooner(0, false)
 }
 
 // Trying reports whether an attempt is open.
@@ -355,7 +381,7 @@ func (c *CoordinatorRules) step() []Effect {
 	}
 	due := c.now >= c.due
 	switch {
-	case c.mayOpen() && (due || c.demand):
+	case c.mayOpen() && (due || c.demand || c.movesNow()):
 		return c.openAttempt()
 	case c.owesRecord() && (due || c.closing):
 		return c.create(c.next())
@@ -367,8 +393,10 @@ func (c *CoordinatorRules) step() []Effect {
 // and no fold must be awaited.
 func (c *CoordinatorRules) mayOpen() bool {
 	_, folded := c.awaited()
-	return c.wanted && c.Lacks() == nil && len(c.waiting) < maxWaiting && folded
+	return (c.wanted || c.movesNow()) && c.Lacks() == nil && len(c.waiting) < maxWaiting && folded
 }
 
 // owesRecord reports whether an emission is to be recorded without an epoch: the system goes idle.
-func (c *CoordinatorRules) owesRecord() bool { return !c.wanted && c.rec.Emitted < c.emitted }
+func (c *CoordinatorRules) owesRecord() bool {
+	return !c.wanted && !c.movesNow() && c.rec.Emitted < c.emitted
+}

@@ -59,7 +59,7 @@ func (f *follower) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case beginFollowing:
 		var effects []FollowerEffect
-		f.rules, effects = NewFollowerRules(m.self, m.claim, m.newest, f.now())
+		f.rules, effects = NewFollowerRules(m.self, Role{Client: m.claim == nil}, Claimed{Claim: *m.claim}, m.newest, f.now())
 		f.carry(ctx, effects)
 		f.arm(ctx)
 	case tick:

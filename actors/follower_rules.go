@@ -1,7 +1,9 @@
 package actors
 
 import (
+	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -28,11 +30,20 @@ const (
 	searchSilent = 5 * time.Second        // of the ledger, while nothing is heard
 )
 
-// FollowerRules decides for an instance that does not coordinate: which records it goes by, when it asks to be in force,
-// and when it is over. It is a pure state machine: a call in, effects out. A client has no claim, and is never in force.
+// Role is what an instance does in its cluster. Without any it owns what it claims, and another coordinates.
+type Role struct {
+	Client bool      // it is no member: it sends and reads
+	Leads  bool      // it coordinates, by configuration
+	Elects *Election // whoever begins a term coordinates; nil in a static cluster
+}
+
+// FollowerRules decides for every instance: which records it goes by, when it asks to be in force, when it tries to
+// coordinate, and when it is over. It is a pure state machine: a call in, effects out. A client claims nothing, and is
+// never in force.
 type FollowerRules struct {
 	self   vnode.Member
-	claim  *backend.Claim // nil for a client
+	role   Role
+	says   Claimed
 	rec    *backend.Record
 	served bool // a record named this incarnation
 
@@ -44,7 +55,9 @@ type FollowerRules struct {
 	searchAt  time.Duration // while nothing is heard
 	nextAt    time.Duration // not again before
 	behind    uint64        // a record of this number is known to stand
+	over      bool          // nothing more comes of it
 	now       time.Duration
+	candidacy
 }
 
 // FollowerEffect is one thing for the shell to do.
@@ -57,17 +70,33 @@ type FollowerEffect struct {
 	// Search: look for the newest record in the ledger, then call [FollowerRules.Searched]. A client, which has none, asks
 	// the coordinator.
 	Search bool
-	Stop   error // this incarnation is over
+	Lead   *backend.Record // begin a term on this record; when that fails, or ends, call [FollowerRules.Resigned]
+	Left   bool            // this instance was to leave and has: it owns nothing any more
+	Stop   error           // this incarnation is over
 }
 
-// NewFollowerRules starts a follower on a record. A client, without a claim, may have none yet.
-func NewFollowerRules(self vnode.Member, claim *backend.Claim, newest *backend.Record, now time.Duration) (*FollowerRules, []FollowerEffect) {
-	f := &FollowerRules{self: self, claim: claim, rec: newest, now: now, searchAt: now + searchSilent}
+// NewFollowerRules starts on a record. A client may have none yet.
+func NewFollowerRules(self vnode.Member, role Role, says Claimed, newest *backend.Record, now time.Duration) (*FollowerRules, []FollowerEffect) {
+	says.From = self
+	f := &FollowerRules{self: self, role: role, says: says, rec: newest, now: now, searchAt: now + searchSilent}
+	f.moved = now
 	return f, f.step()
 }
 
 // Served reports whether a record named this incarnation.
 func (f *FollowerRules) Served() bool { return f.served }
+
+// Say changes what this instance claims.
+func (f *FollowerRules) Say(change func(*Claimed)) []FollowerEffect {
+	says := f.says
+	change(&says)
+	if reflect.DeepEqual(says, f.says) {
+		return nil
+	}
+	f.says, f.claimAt = says, f.now
+	f.suspect()
+	return f.step()
+}
 
 // Learn takes a record that stands.
 func (f *FollowerRules) Learn(rec *backend.Record) []FollowerEffect {
@@ -76,7 +105,11 @@ func (f *FollowerRules) Learn(rec *backend.Record) []FollowerEffect {
 		return nil
 	}
 	sealed := f.rec != nil && rec.Epoch > f.rec.Epoch
+	if f.rec != nil && f.rec.Coordinator != rec.Coordinator {
+		f.claimAt = f.now // it has heard nothing
+	}
 	f.rec = rec
+	f.witness(sealed)
 	return append([]FollowerEffect{{Publish: rec, Sealed: sealed}}, f.step()...)
 }
 
@@ -99,9 +132,15 @@ func (f *FollowerRules) Searched(rec *backend.Record) []FollowerEffect {
 	f.searching = false
 	f.searchAt, f.nextAt = f.now+searchAgain, f.now+searchAgain
 	if rec == nil {
+		f.proving = false
 		return nil
 	}
-	return f.Learn(rec)
+	f.proven = f.proving && f.rec != nil && rec.Seq <= f.rec.Seq
+	f.proving = false
+	if out := f.Learn(rec); out != nil {
+		return out
+	}
+	return f.step()
 }
 
 // Called says whether the incarnation that was to be called answered, and as whom.
@@ -117,27 +156,68 @@ func (f *FollowerRules) Called(who vnode.Member, answered bool) []FollowerEffect
 	return f.step()
 }
 
+// Resigned says that this instance's reign has ended, or never began, and why. Standing is the record that ended it, if
+// that is known.
+func (f *FollowerRules) Resigned(why error, standing *backend.Record) []FollowerEffect {
+	f.leading = false
+	if f.role.Elects == nil || !errors.Is(why, ErrSuperseded) {
+		return []FollowerEffect{{Stop: why}}
+	}
+	f.lost = min(f.lost+1, maxLost)
+	f.moved, f.nextAt, f.searchAt = f.now, f.now, f.now
+	if standing == nil {
+		return f.step()
+	}
+	if out := f.Learn(standing); out != nil {
+		return out
+	}
+	return f.step()
+}
+
 // Tick moves the clock.
 func (f *FollowerRules) Tick(now time.Duration) []FollowerEffect {
 	f.now = now
 	return f.step()
 }
 
+// Clock moves the clock, and does nothing else yet.
+func (f *FollowerRules) Clock(now time.Duration) { f.now = now }
+
 // Deadline is when Tick has something to do; false if nothing is to be done before another call.
 func (f *FollowerRules) Deadline() (time.Duration, bool) {
+	if f.over {
+		return 0, false
+	}
 	var at []time.Duration
-	if f.claim != nil && f.rec != nil && (f.served || f.gone) {
+	if f.mayClaim() {
 		at = append(at, f.claimAt)
 	}
-	if !f.searching && f.behindAny() {
+	if lead, ok := f.leadAt(); ok && !f.searching && !f.proven {
+		at = append(at, max(lead, f.nextAt))
+	}
+	switch {
+	case f.searching || f.leading:
+	case f.behindAny():
 		at = append(at, f.nextAt)
-	} else if !f.searching {
+	default:
 		at = append(at, max(f.searchAt, f.nextAt))
 	}
 	if len(at) == 0 {
 		return 0, false
 	}
 	return slices.Min(at), true
+}
+
+// mayClaim reports whether this instance has something to claim, and may: whoever was in force under its id does not
+// answer.
+func (f *FollowerRules) mayClaim() bool {
+	return !f.role.Client && !f.role.Leads && f.rec != nil && (f.inForce() == f.self || f.gone)
+}
+
+// inForce is the member in force under this instance's id; zero if there is none.
+func (f *FollowerRules) inForce() vnode.Member {
+	m, _ := f.rec.Assignment.InForce(f.self.Instance)
+	return m
 }
 
 // behindAny reports whether a record is known to stand that is not known itself.
@@ -147,22 +227,31 @@ func (f *FollowerRules) behindAny() bool {
 
 // step does the next thing that is due.
 func (f *FollowerRules) step() []FollowerEffect {
+	if f.over {
+		return nil
+	}
 	var out []FollowerEffect
-	if f.rec != nil && f.claim != nil {
-		inForce, _ := f.rec.Assignment.InForce(f.self.Instance)
+	if f.rec != nil && !f.role.Client {
+		inForce := f.inForce()
+		absent := inForce == vnode.Member{}
 		switch {
 		case inForce == f.self:
 			f.served = true
-		case f.served:
+		case absent && f.says.Leaving:
+			f.over = true
+			return []FollowerEffect{{Left: true}}
+		case f.served && !(absent && f.role.Elects != nil):
+			f.over = true
 			return []FollowerEffect{{Stop: ErrSuperseded}}
 		default:
 			out = f.call(inForce)
 		}
-		if f.now >= f.claimAt && (f.served || f.gone) {
+		if f.now >= f.claimAt && f.mayClaim() {
 			out = append(out, f.tellClaim(inForce))
 		}
+		out = append(out, f.lead()...)
 	}
-	if !f.searching && f.now >= f.nextAt && (f.behindAny() || f.now >= f.searchAt) {
+	if !f.searching && !f.leading && f.now >= f.nextAt && (f.behindAny() || f.now >= f.searchAt) {
 		f.searching = true
 		out = append(out, FollowerEffect{Search: true})
 	}
@@ -175,7 +264,7 @@ func (f *FollowerRules) call(inForce vnode.Member) []FollowerEffect {
 	switch {
 	case f.calling || (inForce.Incarnation == f.called && f.gone):
 		return nil
-	case inForce.Address == "" || inForce.Address == f.self.Address: // nobody else is there: this one listens there
+	case inForce.Address == "" || inForce.Address == f.self.Address || f.role.Leads: // nobody else is there: this one listens there, or has called already
 		f.called, f.gone, f.calling = inForce.Incarnation, true, false
 		return nil
 	}
@@ -185,8 +274,10 @@ func (f *FollowerRules) call(inForce vnode.Member) []FollowerEffect {
 
 func (f *FollowerRules) tellClaim(inForce vnode.Member) FollowerEffect {
 	f.claimAt = f.now + claimAgain
-	if f.served {
+	claim := f.says
+	claim.Supersedes = inForce.Incarnation // its own, if it believes to be in force: that is no wish to be it again
+	if inForce == f.self {
 		f.claimAt = f.now + claimSeldom
 	}
-	return FollowerEffect{Claim: &Claimed{From: f.self, Supersedes: inForce.Incarnation, Claim: *f.claim}}
+	return FollowerEffect{Claim: &claim}
 }

@@ -195,9 +195,9 @@ func (in *Instance[K, E, S, R]) begin(ctx context.Context, newest *backend.Recor
 // cluster is who may be a member.
 func (in *Instance[K, E, S, R]) cluster() Cluster {
 	if in.cfg.Cluster == nil {
-		return Cluster{Members: []string{in.self.Instance}, Claim: backend.Claim{Instance: in.self.Instance}}
+		return Cluster{Members: []string{in.self.Instance}, Claim: Claimed{From: in.self, Claim: backend.Claim{Instance: in.self.Instance}}}
 	}
-	return Cluster{Members: in.memberIDs(), Claim: in.cfg.Cluster.Claim}
+	return Cluster{Members: in.memberIDs(), Claim: Claimed{From: in.self, Claim: in.cfg.Cluster.Claim}}
 }
 
 func (in *Instance[K, E, S, R]) coordinatorLimits() CoordinatorLimits {

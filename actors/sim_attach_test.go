@@ -12,7 +12,7 @@ import (
 func (p *process) attach() {
 	w := p.w
 	for i, o := range w.origins {
-		if !p.asked[o.name] && w.chance(.5) && p.wants(i) {
+		if (w.elastic == nil || o.pushes) && !p.asked[o.name] && w.chance(.5) && p.wants(i) {
 			p.attachSource(i)
 		}
 	}
@@ -30,7 +30,10 @@ func (p *process) wants(i int) bool {
 	if p.w.clustered() && !p.inForce() {
 		return false
 	}
-	if p.w.deal[i] == p.self.Instance {
+	if p.client() {
+		return false
+	}
+	if p.w.deal[i] == p.self.Instance || p.w.absent[p.w.deal[i]] {
 		return true
 	}
 	at := slices.IndexFunc(p.view.Assignment.Sources, func(s vnode.SourceOwner) bool { return s.Source == p.w.origins[i].name })
@@ -67,7 +70,7 @@ func (p *process) attachSource(i int) {
 func (p *process) disown() {
 	w := p.w
 	for _, s := range p.view.Assignment.Sources {
-		if s.Owner == vnode.Unowned || p.view.Assignment.Members[s.Owner] != p.self || p.asked[s.Source] || w.mutation == ownedUnread {
+		if s.Owner == vnode.Unowned || p.view.Assignment.Members[s.Owner] != p.self || p.asked[s.Source] || slices.Contains(p.says.Offers, s.Source) || w.mutation == ownedUnread {
 			continue
 		}
 		w.count("detach")
@@ -85,7 +88,7 @@ func (p *process) attached() bool {
 		return false
 	}
 	for i, o := range w.origins {
-		if (w.deal[i] == p.self.Instance && !p.asked[o.name]) || (p.sources[i] != nil && !p.sources[i].done) {
+		if (w.deal[i] == p.self.Instance && !p.asked[o.name] && (w.elastic == nil || o.pushes)) || (p.sources[i] != nil && !p.sources[i].done) {
 			return false
 		}
 	}

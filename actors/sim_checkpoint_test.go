@@ -107,7 +107,7 @@ func (p *process) stored(m actors.Captured, parts []merger.Partial) {
 		p.told = append(p.told, m)
 	}
 	p.tellCaptured(m)
-	w.tell(p, w.home, func(q *process) {
+	w.tell(p, p.leader(), func(q *process) {
 		if q.merge != nil {
 			q.order(q.merge.Partials(m.Attempt, parts))
 		}
@@ -123,7 +123,7 @@ func (p *process) stored(m actors.Captured, parts []merger.Partial) {
 
 func (p *process) tellCaptured(m actors.Captured) {
 	w := p.w
-	w.tell(p, w.home, func(q *process) {
+	w.tell(p, p.leader(), func(q *process) {
 		if q.coord == nil {
 			return
 		}
@@ -189,7 +189,7 @@ func (p *process) folded(f *backend.Fold, segment *simSegment) {
 	if w.mutation == foldUnnamed {
 		p.retarget(f)
 	}
-	w.tell(p, w.home, func(q *process) {
+	w.tell(p, p.leader(), func(q *process) {
 		if q.coord != nil {
 			q.carry(q.coord.Folded(f))
 		}
@@ -220,33 +220,46 @@ func (p *process) retarget(f *backend.Fold) {
 
 // order carries out what the merger asks for.
 func (p *process) order(o merger.Order) {
+	m := p.merge
 	switch {
 	case o.Fetch != nil:
-		p.w.request(p, func() { p.fetch(o.Fetch) })
+		p.w.request(p, func() { p.fetch(m, o.Fetch) })
 	case o.Emit != nil:
-		p.w.request(p, func() { p.emit(o.Emit.Epoch, foldParts(o.Parts)) })
+		p.w.request(p, func() { p.emit(m, o.Emit.Epoch, foldParts(o.Parts)) })
+	}
+}
+
+// then carries on a merger, if it still is the process's.
+func (p *process) then(m *merger.Rules, call func() merger.Order) {
+	if p.merge == m {
+		p.order(call())
 	}
 }
 
 // emit gives a result to the sink, which fails for a while now and then.
-func (p *process) emit(e vnode.Epoch, result uint64) {
+func (p *process) emit(m *merger.Rules, e vnode.Epoch, result uint64) {
 	w := p.w
 	if w.now < w.sinkFails {
 		w.count("sink")
-		p.merge.Failed()
+		m.Failed()
 		return
 	}
 	w.oracle.emit(e, result)
-	w.send(p, func() { p.carry(p.coord.Emitted(e)) })
-	maps.DeleteFunc(p.sealed, func(old vnode.Epoch, _ *backend.Record) bool { return old <= e })
-	p.order(p.merge.Taken(e))
+	w.send(p, func() { p.govern(func() []actors.Effect { return p.coord.Emitted(e) }) })
+	if p.merge == m {
+		maps.DeleteFunc(p.sealed, func(old vnode.Epoch, _ *backend.Record) bool { return old <= e })
+	}
+	p.then(m, func() merger.Order { return m.Taken(e) })
 }
 
 // fetch reads an epoch's partials from the segments that its record names.
-func (p *process) fetch(s *merger.Sealed) {
+func (p *process) fetch(m *merger.Rules, s *merger.Sealed) {
 	w, rec := p.w, p.sealed[s.Epoch]
+	if p.merge != m {
+		return
+	}
 	if w.chance(w.putLoss) {
-		p.merge.Failed()
+		m.Failed()
 		return
 	}
 	var parts []merger.Partial
@@ -254,7 +267,7 @@ func (p *process) fetch(s *merger.Sealed) {
 		segment := w.store.segments[rec.Segments[i].ID]
 		if segment == nil {
 			p.missed(rec)
-			p.merge.Failed()
+			m.Failed()
 			return
 		}
 		for v, c := range segment.captures {
@@ -263,7 +276,7 @@ func (p *process) fetch(s *merger.Sealed) {
 			}
 		}
 	}
-	p.order(p.merge.Fetched(s, parts))
+	p.then(m, func() merger.Order { return m.Fetched(s, parts) })
 }
 
 func foldParts(parts [][]byte) uint64 {

@@ -32,6 +32,10 @@ type dials struct {
 
 // populate draws who the members are, and who has what.
 func (w *world) populate() {
+	if w.chance(.5) {
+		w.stretch()
+		w.instances += w.r.IntN(2)
+	}
 	for i := range w.instances {
 		w.members = append(w.members, fmt.Sprintf("n%d", i))
 	}

@@ -4,6 +4,7 @@ import "time"
 
 // revive starts or wakes a process of an instance of which none is awake.
 func (w *world) revive(id string) {
+	delete(w.absent, id)
 	if p := w.any(func(p *process) bool { return p.up && p.is(id) }); p != nil && w.chance(.5) {
 		w.pause(p, false)
 		return
@@ -17,6 +18,9 @@ func (w *world) fault() {
 	switch {
 	case p == nil:
 		w.start(w.home)
+		return
+	case w.elastic != nil && w.chance(.1):
+		w.drain(p)
 		return
 	case w.clustered() && w.chance(.35):
 		w.clusterFault(p)
@@ -60,8 +64,10 @@ func (w *world) clusterFault(p *process) {
 		w.start(p.self.Instance)
 	case x < .85:
 		w.mend()
-	default:
+	case w.elastic == nil:
 		w.relist()
+	default:
+		w.drain(p)
 	}
 }
 

@@ -20,14 +20,15 @@ func (p *process) client() bool { return strings.HasPrefix(p.self.Instance, clie
 // is reports whether a process is of an instance, or one of the clients.
 func (p *process) is(id string) bool { return p.self.Instance == id || (id == client && p.client()) }
 
-// beginFollowing starts the rules of an instance that does not coordinate.
+// beginFollowing starts the rules of a process.
 func (p *process) beginFollowing() {
-	claim := &p.claim
-	if p.client() {
-		claim = nil
+	w := p.w
+	role := actors.Role{Client: p.client(), Leads: w.leads(p.self.Instance)}
+	if w.elastic != nil && !role.Client {
+		role.Elects = &actors.Election{Turn: 5 * turn, Still: 100 * turn, Outside: 60 * turn, Jitter: w.r.Float64()}
 	}
 	var effects []actors.FollowerEffect
-	p.follow, effects = actors.NewFollowerRules(p.self, claim, p.rec, p.w.now)
+	p.follow, effects = actors.NewFollowerRules(p.self, role, p.says, p.rec, w.now)
 	p.obey(effects)
 }
 
@@ -58,6 +59,12 @@ func (p *process) obey(effects []actors.FollowerEffect) {
 			p.call(*e.Call)
 		case e.Search:
 			w.request(p, p.search)
+		case e.Lead != nil:
+			p.lead(e.Lead)
+		case e.Left:
+			w.sayf("LEFT %s", w.who(p.self))
+			w.count("drained")
+			p.up, w.absent[p.self.Instance] = false, true
 		case e.Stop != nil:
 			p.stop(e.Stop)
 		}
@@ -97,7 +104,7 @@ func (p *process) tellClaim(c actors.Claimed) {
 	if old != p.self && c.Supersedes != uuid.Nil && old.Address != p.self.Address && !slices.Contains(p.silent, c.Supersedes) {
 		failf("I2 %s claims to supersede %v, which it did not call", w.who(p.self), c.Supersedes)
 	}
-	w.tell(p, w.home, func(q *process) {
+	w.tell(p, p.leader(), func(q *process) {
 		if q.coord == nil {
 			return
 		}
@@ -113,13 +120,14 @@ func (p *process) tellClaim(c actors.Claimed) {
 // greet makes a client known to the coordinator, which tells it the newest record.
 func (p *process) greet() {
 	w := p.w
-	w.tell(p, w.home, func(q *process) {
-		if q.coord == nil {
-			return
-		}
+	to := w.home
+	if w.elastic != nil {
+		to = w.members[w.r.IntN(len(w.members))]
+	}
+	w.tell(p, to, func(q *process) {
 		q.clients[p.self.Instance] = true
 		rec := q.rec
-		w.tellProcess(q, p, func() { p.hear(q, rec) })
+		w.tellProcess(q, p, func() { p.hear(rec) })
 	})
 }
 
@@ -141,16 +149,12 @@ func (p *process) ask(name string, r actors.Request, answer func(*actors.Answer)
 	p.tickets++
 	r.Ticket, r.From = p.tickets, p.self
 	p.answers[r.Ticket] = answer
-	if p.coord != nil {
-		p.carry(p.coord.Ask(r))
-		return
-	}
 	p.questions = append(p.questions, r)
 	p.tellQuestion(r)
 }
 
 func (p *process) tellQuestion(r actors.Request) {
-	p.w.tell(p, p.w.home, func(q *process) {
+	p.w.tell(p, p.leader(), func(q *process) {
 		if q.coord != nil {
 			q.questioned(p, r)
 		}
@@ -170,8 +174,9 @@ func (p *process) questioned(from *process, r actors.Request) {
 	ticket := r.Ticket
 	p.tickets++
 	r.Ticket = p.tickets
+	p.theirs[r.Ticket] = true
 	p.answers[r.Ticket] = func(a *actors.Answer) {
-		g := &granted{answer: *a, seq: p.rec.Seq}
+		g := &granted{answer: *a, seq: a.Seq}
 		g.answer.Ticket = ticket
 		p.served[key] = g
 		p.tellGranted(from, g)

@@ -16,7 +16,9 @@ import (
 
 // append carries out one try at creating a record: create, look what stands there, look at the floors. The request may
 // be lost, the answer may be lost, and the writer may sleep before each step.
-func (w *world) append(p *process, rec *backend.Record) {
+func (w *world) append(p *process, rec *backend.Record) { w.try(p, p.coord, rec) }
+
+func (w *world) try(p *process, c *actors.CoordinatorRules, rec *backend.Record) {
 	w.request(nil, func() {
 		var standing *backend.Record
 		lost := w.chance(w.putLoss)
@@ -24,17 +26,17 @@ func (w *world) append(p *process, rec *backend.Record) {
 			standing = w.create(rec)
 		}
 		if !lost && !w.chance(w.putLoss) {
-			w.request(nil, func() { w.judge(p, rec, standing) })
+			w.request(nil, func() { w.judge(p, c, rec, standing) })
 			return
 		}
 		w.count("put")
 		if w.chance(.5) {
-			w.outcome(p, rec, backend.Unknown, nil)
+			w.outcome(p, c, rec, backend.Unknown, nil)
 			return
 		}
 		w.request(nil, func() {
 			standing := w.store.records[rec.Seq]
-			w.request(nil, func() { w.judge(p, rec, standing) })
+			w.request(nil, func() { w.judge(p, c, rec, standing) })
 		})
 	})
 }
@@ -63,25 +65,29 @@ func (w *world) create(rec *backend.Record) *backend.Record {
 	return rec
 }
 
-func (w *world) judge(p *process, rec, standing *backend.Record) {
+func (w *world) judge(p *process, c *actors.CoordinatorRules, rec, standing *backend.Record) {
 	switch {
 	case w.mutation != floorUnchecked && w.store.void(max(rec.Floor.K, 1)-1, rec.Seq):
-		w.outcome(p, rec, backend.Void, nil)
+		w.outcome(p, c, rec, backend.Void, nil)
 	case standing == nil:
-		w.outcome(p, rec, backend.Unknown, nil)
+		w.outcome(p, c, rec, backend.Unknown, nil)
 	case standing.Nonce != rec.Nonce:
-		w.outcome(p, rec, backend.Lost, standing)
+		w.outcome(p, c, rec, backend.Lost, standing)
 	default:
-		w.outcome(p, rec, backend.Won, nil)
+		w.outcome(p, c, rec, backend.Won, nil)
 	}
 }
 
 // outcome tells the coordinator how its append went, and what stands there if it lost.
-func (w *world) outcome(p *process, rec *backend.Record, o backend.Outcome, winner *backend.Record) {
+func (w *world) outcome(p *process, c *actors.CoordinatorRules, rec *backend.Record, o backend.Outcome, winner *backend.Record) {
 	if o == backend.Unknown && w.mutation == readBackFailed {
 		o, winner = backend.Lost, w.store.truth[rec.Seq-1]
 	}
-	w.post(p, func() { p.carry(p.coord.Outcome(o, winner)) })
+	w.post(p, func() {
+		if p.coord == c {
+			p.carry(c.Outcome(o, winner))
+		}
+	})
 }
 
 // pin keeps an epoch: the process's own coordinator does, or a tool beside it. The tool makes the newest record that it
@@ -127,7 +133,9 @@ func (w *world) collect(p *process, rec *backend.Record) {
 			w.store.floors[rec.Floor.K] = rec.Floor.Seq
 			w.sayf("FLOOR %d = %d", rec.Floor.K, rec.Floor.Seq)
 		}
-		p.coord.Published(rec.Floor.K)
+		if p.coord != nil {
+			p.coord.Published(rec.Floor.K)
+		}
 		w.request(p, func() { w.sweep(p, rec) })
 	})
 }

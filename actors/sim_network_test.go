@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/sheaf-go/sheaf/actors"
 	"github.com/sheaf-go/sheaf/backend"
 	"github.com/sheaf-go/sheaf/vnode"
 )
@@ -24,7 +25,9 @@ func (w *world) tell(from *process, to string, call func(*process)) {
 		w.send(from, func() { call(from) })
 		return
 	}
-	w.ship(pendingCall{from: from, to: to, tell: call})
+	if to != "" { // else nobody coordinates yet
+		w.ship(pendingCall{from: from, to: to, tell: call})
+	}
 }
 
 // tellProcess sends a message to a process, as an answer goes to whoever asked.
@@ -119,11 +122,14 @@ func (w *world) address(id string) string {
 	return usual
 }
 
-func (w *world) clustered() bool { return len(w.members) > 1 }
+func (w *world) clustered() bool { return len(w.members) > 1 || w.elastic != nil }
 
 // claim is what the configuration of today gives to an instance.
 func (w *world) claim(id string) backend.Claim {
 	c := backend.Claim{Instance: id}
+	if w.elastic != nil {
+		return c
+	}
 	i := slices.Index(w.members, id)
 	if i == w.omits {
 		return c
@@ -155,6 +161,7 @@ func (w *world) relist() {
 
 // restart ends the processes of an instance and starts another.
 func (w *world) restart(id string) {
+	delete(w.absent, id)
 	for _, p := range w.processes {
 		if p.up && p.self.Instance == id {
 			p.up = false
@@ -164,13 +171,24 @@ func (w *world) restart(id string) {
 	w.start(id)
 }
 
+// leader is the instance that coordinates, as far as the process knows.
+func (p *process) leader() string {
+	if p.w.elastic == nil || p.rec == nil {
+		return p.w.home
+	}
+	return p.rec.Coordinator.Instance
+}
+
+// leads reports whether an instance coordinates by configuration.
+func (w *world) leads(id string) bool { return w.elastic == nil && id == w.home }
+
 // coordinate makes a call of the coordinator, wherever it is: here it is not lost.
 func (p *process) coordinate(call func(*process)) {
 	if p.coord != nil {
 		call(p)
 		return
 	}
-	p.w.tell(p, p.w.home, func(q *process) {
+	p.w.tell(p, p.leader(), func(q *process) {
 		if q.coord != nil {
 			call(q)
 		}
@@ -190,30 +208,30 @@ func (p *process) tellPeers(call func(*process)) {
 }
 
 // hear takes a record that another tells of. A coordinator that is none any more is told so.
-func (p *process) hear(from *process, rec *backend.Record) {
-	switch {
-	case p.coord != nil:
-		if p.w.mutation != reignsOn {
-			p.carry(p.coord.Learn(rec))
-		}
-	case p.follow != nil:
-		p.object(from)
+func (p *process) hear(rec *backend.Record) {
+	if p.coord != nil && p.w.mutation != reignsOn {
+		p.carry(p.coord.Learn(rec))
+	}
+	if p.follow != nil {
 		p.obey(p.follow.Learn(rec))
 	}
 }
 
-// beaten takes what the coordinator repeats: the open attempt, if any, and the number of its newest record.
-func (p *process) beaten(from *process, a vnode.Attempt, seq uint64) {
+// beaten takes what the coordinator repeats: the open attempt, if any, the number of its newest record, and its plan.
+func (p *process) beaten(from *process, a vnode.Attempt, seq uint64, plan *actors.Plan, moving bool) {
 	if p.follow == nil {
 		return
 	}
 	p.object(from)
+	if p.plan = plan; moving {
+		p.moving = a
+	}
 	p.obey(p.follow.Opened(a, seq))
 }
 
 // object tells whoever speaks as the coordinator, and is none any more, of the record that says so.
 func (p *process) object(from *process) {
-	if rec := p.rec; rec != nil && rec.Coordinator != from.self {
-		p.w.tellProcess(p, from, func() { from.hear(p, rec) })
+	if rec := p.rec; from != p && rec != nil && rec.Coordinator != from.self {
+		p.w.tellProcess(p, from, func() { from.hear(rec) })
 	}
 }

@@ -80,13 +80,19 @@ func (o *oracle) assigned(r, prev *backend.Record) {
 			failf("I1 record %d is of another assignment under the same version %d", r.Seq, a.Version)
 		}
 	}
+	for v := range old.Owners {
+		from, owned := old.Owner(vnode.ID(v))
+		if to, _ := a.Owner(vnode.ID(v)); o.w.elastic != nil && owned && from != to && slices.Contains(a.Members, from) && r.Epoch == prev.Epoch {
+			failf("I2 record %d takes v%d from %s, which is a member, and seals nothing", r.Seq, v, o.w.who(from))
+		}
+	}
 	for _, m := range old.Members {
-		if !slices.Contains(a.Members, m) {
+		if _, replaced := a.InForce(m.Instance); replaced && !slices.Contains(a.Members, m) {
 			o.replaced[m.Incarnation] = true
 		}
 	}
 	for _, m := range a.Members {
-		if !slices.Contains(old.Members, m) && o.replaced[m.Incarnation] && o.served[m.Incarnation] {
+		if o.w.elastic == nil && !slices.Contains(old.Members, m) && o.replaced[m.Incarnation] && o.served[m.Incarnation] {
 			failf("I2 record %d: %s is in force again", r.Seq, o.w.who(m))
 		}
 	}
@@ -314,8 +320,11 @@ func (p *process) describe() string {
 	}
 	s := fmt.Sprintf("%s knows record %d, open %v, packing %v, in force %v, claims %v", p.w.who(p.self), p.rec.Seq, p.open, p.packing, p.inForce(), p.claim.Vnodes)
 	if p.coord != nil {
-		s += fmt.Sprintf(", lacks %v, conflict %v", p.coord.Lacks(), p.coord.Conflict())
+		at, due := p.coord.Deadline()
+		plan, moving := p.coord.Plan()
+		s += fmt.Sprintf(", lacks %v, conflict %v, due %v at %v, plan %v %v", p.coord.Lacks(), p.coord.Conflict(), due, at, plan, moving)
 	}
+	s += fmt.Sprintf(", awaits %d answers to %v, leaves %v", len(p.answers), p.questions, p.leaving)
 	for _, n := range p.vnodes {
 		s += fmt.Sprintf(", v%d lives %v changed %v holds %d", n.id, n.rules != nil, n.dirty, len(n.held))
 	}

@@ -4,8 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -16,7 +18,7 @@ import (
 )
 
 // process is one simulated process: the shells around the rules, without goroutines, with a network that loses,
-// repeats and reorders every message between its parts and those of others. It has a coordinator or a follower.
+// repeats and reorders every message between its parts and those of others. It follows and, for a while, coordinates.
 type process struct {
 	w      *world
 	self   vnode.Member
@@ -26,7 +28,12 @@ type process struct {
 
 	rec     *backend.Record // newest known; nil only in a client
 	view    *vnode.View     // of rec
-	coord   *actors.CoordinatorRules
+	says    actors.Claimed
+	lost    map[vnode.Member]time.Duration // members of rec that do not answer, and since when
+	plan    *actors.Plan                   // newest told of
+	moving  vnode.Attempt                  // that carries it out
+	coord   *actors.CoordinatorRules       // while it coordinates
+	newest  *backend.Record                // that it published as the coordinator
 	follow  *actors.FollowerRules
 	open    *vnode.Attempt // told again until it is over
 	clients map[string]bool
@@ -38,12 +45,15 @@ type process struct {
 	sources   []*simSource      // by origin of the world; nil until attached
 	producers [2]*simProducer   // nil until open
 	opened    [2]bool           // or asked for
-	asked     map[string]bool   // names of sources and producers
+	over      []bool            // by origin of an elastic world: it was read here to its end
+	leaving   bool
+	asked     map[string]bool // names of sources and producers
 
 	tickets   uint64
 	answers   map[uint64]func(*actors.Answer)
 	questions []actors.Request // not answered, to a coordinator elsewhere
 	served    map[question]*granted
+	theirs    map[uint64]bool // tickets of other processes' questions
 
 	packing  vnode.Attempt // highest seen
 	captures []*packed     // of packing, by vnode
@@ -62,31 +72,26 @@ func (w *world) start(id string) {
 	}
 	p := &process{
 		w: w, self: vnode.Member{Instance: id, Incarnation: w.uuid(), Address: w.address(id)}, claim: w.claim(id), up: true,
-		clients: map[string]bool{}, seen: map[string]string{}, sources: make([]*simSource, len(w.origins)), asked: map[string]bool{},
-		answers: map[uint64]func(*actors.Answer){}, served: map[question]*granted{}, sealed: map[vnode.Epoch]*backend.Record{},
+		clients: map[string]bool{}, seen: map[string]string{}, sources: make([]*simSource, len(w.origins)), over: make([]bool, len(w.origins)), asked: map[string]bool{},
+		answers: map[uint64]func(*actors.Answer){}, served: map[question]*granted{}, theirs: map[uint64]bool{}, lost: map[vnode.Member]time.Duration{}, sealed: map[vnode.Epoch]*backend.Record{},
 	}
 	for v := range w.capacity {
 		p.vnodes = append(p.vnodes, &simVnode{p: p, id: vnode.ID(v)})
 	}
 	if !p.client() {
 		p.rec = w.store.find(w.hint(), w.mutation != floorUnchecked)
-		p.view = w.viewOf(p, p.rec)
+		p.view, p.says = w.viewOf(p, p.rec), w.saysOf(p)
 		w.sayf("START %s on %d, claims %v", w.who(p.self), p.rec.Seq, p.claim.Vnodes)
 	}
 	w.processes = slices.DeleteFunc(w.processes, func(p *process) bool { return !p.up })
 	if slices.ContainsFunc(w.processes, func(q *process) bool { return q.self.Instance == id }) {
 		w.count("twin")
 	}
-	switch {
-	case id != w.home:
-		w.request(p, p.beginFollowing)
-	case p.inUse():
+	if w.leads(id) && p.inUse() {
 		w.count("in use")
 		return
-	default:
-		waiting := w.store.waiting(p.rec)
-		w.request(p, func() { p.boot(waiting) })
 	}
+	w.request(p, p.beginFollowing)
 	w.count("start")
 	w.processes = append(w.processes, p)
 }
@@ -101,22 +106,42 @@ func (p *process) inUse() bool {
 	return answered
 }
 
-// boot emits what waits and takes over.
-func (p *process) boot(waiting []actors.Waiting) {
+// lead begins a reign: it emits what waits and takes over.
+func (p *process) lead(rec *backend.Record) {
 	w := p.w
-	p.merge = merger.NewRules(p.rec.Emitted)
+	w.request(p, func() {
+		waiting := w.store.waiting(rec)
+		w.request(p, func() { p.reign(rec, waiting) })
+	})
+}
+
+func (p *process) reign(rec *backend.Record, waiting []actors.Waiting) {
+	w := p.w
+	p.merge, p.sealed = merger.NewRules(rec.Emitted), map[vnode.Epoch]*backend.Record{}
 	for _, x := range waiting {
 		p.seal(w.store.truth[x.Seq])
 	}
 	var effects []actors.Effect
-	cluster := actors.Cluster{Members: w.members, Claim: p.claim}
-	p.coord, effects = actors.NewCoordinatorRules(p.self, cluster, w.limits, p.rec, waiting, w.now)
+	p.newest, p.open = rec, nil
+	cluster := actors.Cluster{Members: w.members, Claim: p.says, Elastic: w.elastic}
+	p.coord, effects = actors.NewCoordinatorRules(p.self, cluster, w.limits, rec, waiting, w.now)
 	p.carry(effects)
-	w.collect(p, p.rec)
+	w.collect(p, rec)
+}
+
+// resign ends a reign.
+func (p *process) resign(why error, standing *backend.Record) {
+	p.w.sayf("RESIGN %s: %v", p.w.who(p.self), why)
+	p.w.count("resigned")
+	p.coord, p.merge, p.open, p.newest = nil, nil, nil, nil
+	p.answers = maps.Clone(p.answers)
+	maps.DeleteFunc(p.answers, func(ticket uint64, _ func(*actors.Answer)) bool { return p.theirs[ticket] })
+	p.served, p.theirs = map[question]*granted{}, map[uint64]bool{}
+	p.w.post(p, func() { p.obey(p.follow.Resigned(why, standing)) })
 }
 
 // began reports whether the rules of the process run.
-func (p *process) began() bool { return p.coord != nil || p.follow != nil }
+func (p *process) began() bool { return p.follow != nil }
 
 // inForce reports whether the newest record that the process knows names it.
 func (p *process) inForce() bool {
@@ -142,6 +167,7 @@ func (p *process) tick() {
 	for _, n := range p.vnodes {
 		n.tick()
 	}
+	p.look()
 	p.attach()
 	for _, s := range p.sources {
 		if s != nil {
@@ -162,15 +188,18 @@ func (p *process) tick() {
 
 // wake calls the rules when they asked for it, and only then.
 func (p *process) wake() {
-	if p.follow != nil {
-		p.wakeFollower()
+	p.wakeFollower()
+	if p.coord == nil || !p.up {
 		return
 	}
 	if at, ok := p.coord.Deadline(); !ok || p.w.now < at {
 		return
 	}
 	p.carry(p.coord.Tick(p.w.now))
-	if at, ok := p.coord.Deadline(); ok && at <= p.w.now && p.up {
+	if p.coord == nil || !p.up {
+		return
+	}
+	if at, ok := p.coord.Deadline(); ok && at <= p.w.now {
 		failf("liveness: the coordinator of %s asks to be called at once, again and again", p.w.who(p.self))
 	}
 }
@@ -183,7 +212,7 @@ func (p *process) want() {
 // remind repeats what may have been lost.
 func (p *process) remind() {
 	w := p.w
-	if p.coord != nil && w.chance(.2) {
+	if p.coord != nil && p.newest != nil && w.chance(.2) {
 		p.beat()
 	}
 	if w.chance(.05) {
@@ -191,7 +220,7 @@ func (p *process) remind() {
 	}
 	if p.merge != nil && p.merge.Emitted() > p.rec.Emitted && w.chance(.3) {
 		e := p.merge.Emitted()
-		w.send(p, func() { p.carry(p.coord.Emitted(e)) })
+		w.send(p, func() { p.govern(func() []actors.Effect { return p.coord.Emitted(e) }) })
 	}
 	for _, m := range p.told {
 		if w.chance(.2) && vnode.Epoch(m.Attempt.Number) > p.rec.Epoch {
@@ -226,11 +255,21 @@ func (p *process) carry(effects []actors.Effect) {
 			p.open = e.Open
 			p.beat()
 		case e.Answer != nil:
-			p.answers[e.Answer.Ticket](e.Answer)
-			delete(p.answers, e.Answer.Ticket)
+			if answer := p.answers[e.Answer.Ticket]; answer != nil {
+				delete(p.answers, e.Answer.Ticket)
+				answer(e.Answer)
+			}
 		case e.Stop != nil:
-			p.stop(e.Stop)
+			p.resign(e.Stop, e.Standing)
+			return
 		}
+	}
+}
+
+// govern makes a call of the coordinator that is here, if there still is one.
+func (p *process) govern(call func() []actors.Effect) {
+	if p.coord != nil {
+		p.carry(call())
 	}
 }
 
@@ -256,7 +295,7 @@ func (p *process) stop(err error) {
 	default:
 		failf("liveness: %s stops: %v", p.w.who(p.self), err)
 	}
-	p.up = p.w.mutation == idsAlone && p.coord == nil
+	p.up = p.w.mutation == idsAlone
 }
 
 // missed says that a segment is gone which a record names. Whoever misses an object searches the newest record: either
@@ -265,19 +304,18 @@ func (p *process) missed(rec *backend.Record) {
 	w := p.w
 	w.oracle.missed(rec)
 	newest := w.store.find(w.hint(), w.mutation != floorUnchecked)
-	switch {
-	case p.follow != nil:
-		p.obey(p.follow.Learn(newest))
-	case newest.Coordinator != p.self:
-		p.stop(actors.ErrSuperseded)
+	p.obey(p.follow.Learn(newest))
+	if p.coord != nil && newest.Coordinator != p.self {
+		p.resign(actors.ErrSuperseded, newest)
 	}
 }
 
 func (p *process) publish(rec *backend.Record, sealed bool) {
-	raised := rec.Floor.K > p.rec.Floor.K
+	raised := rec.Floor.K > p.newest.Floor.K
+	p.newest = rec
 	p.w.oracle.believed(p, rec)
-	p.learn(rec)
-	p.tellPeers(func(q *process) { q.hear(p, rec) })
+	p.w.post(p, func() { p.obey(p.follow.Learn(rec)) })
+	p.tellPeers(func(q *process) { q.hear(rec) })
 	if sealed && (p.w.mutation != takeoverForgets || rec.Writer == p.self) {
 		p.open = nil
 		p.seal(rec)
@@ -304,6 +342,7 @@ func (p *process) learn(rec *backend.Record) {
 		if p.inForce() {
 			p.w.oracle.served[p.self.Incarnation] = true
 		}
+		p.readDealt()
 	}
 	p.tellAll()
 }
@@ -327,10 +366,13 @@ func (p *process) beat() {
 	var a vnode.Attempt
 	if p.open != nil {
 		a = *p.open
-		p.tellOpen(a)
 	}
-	seq := p.rec.Seq
-	p.tellPeers(func(q *process) { q.beaten(p, a, seq) })
+	seq, plan, moving := p.newest.Seq, (*actors.Plan)(nil), false
+	if p.w.elastic != nil {
+		plan, moving = p.coord.Plan()
+	}
+	p.w.send(p, func() { p.beaten(p, a, seq, plan, moving) })
+	p.tellPeers(func(q *process) { q.beaten(p, a, seq, plan, moving) })
 }
 
 // tellOpen tells every part of the process of an attempt, with the newest record. Without sources it is the barrier.

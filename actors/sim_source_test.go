@@ -72,7 +72,7 @@ func (s *simSource) tellCut(cut actors.CutNamed) {
 		failf("I5 %s named two cuts for %v: %d and %d", s.name, cut.Attempt, old.At, cut.At)
 	}
 	s.told, s.p.w.named[s.name] = cut, cut
-	s.p.w.tell(s.p, s.p.w.home, func(q *process) {
+	s.p.w.tell(s.p, s.p.leader(), func(q *process) {
 		if q.coord != nil {
 			q.carry(q.coord.Cut(cut))
 		}

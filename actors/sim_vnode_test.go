@@ -277,6 +277,10 @@ func (n *simVnode) capture(o *vnode.CaptureOrder) {
 		n.attempts[o.Attempt] = mark
 		o.Base = n.p.rec.Tips[n.id]
 	}
+	if w.elastic != nil && n.p.plan != nil && n.p.moving == o.Attempt && n.p.plan.Moving(n.id) {
+		n.rules.Stop(o.Attempt)
+		w.count("stopped")
+	}
 	if w.trace != nil {
 		w.sayf("CAPTURE %s v%d life %d %v base %v sources %v", w.who(n.p.self), n.id, o.Slice.Life.N, o.Attempt, o.Base.Attempt, o.Sources)
 	}

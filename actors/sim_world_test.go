@@ -35,11 +35,14 @@ type world struct {
 	dials
 	limits actors.CoordinatorLimits
 
-	members []string // instances
-	home    string   // where the coordinator, the merger and the sink are
-	layout  []int    // by vnode: the member that the configuration gives it to
-	omits   int      // the member that lists no vnodes and gets the rest; -1: each lists its own
-	deal    []string // by origin: the instance that attaches it
+	members []string        // instances
+	elastic *actors.Elastic // nil: the members are fixed
+	absent  map[string]bool // members of an elastic world that have left
+	choosy  bool            // not every member of an elastic world can read every source
+	home    string          // where the coordinator, the merger and the sink of a fixed one are
+	layout  []int           // by vnode: the member that the configuration gives it to
+	omits   int             // the member that lists no vnodes and gets the rest; -1: each lists its own
+	deal    []string        // by origin: the instance that attaches it
 
 	now       time.Duration
 	cuts      map[link]bool
@@ -61,7 +64,7 @@ type world struct {
 func newWorld(seed uint64, m mutation, trace func(string)) *world {
 	w := &world{
 		r: rand.New(rand.NewPCG(seed, 0x5eaf)), mutation: m, faults: map[string]int{}, trace: trace,
-		cuts: map[link]bool{}, named: map[string]actors.CutNamed{}, dropped: map[string]uint64{},
+		cuts: map[link]bool{}, absent: map[string]bool{}, named: map[string]actors.CutNamed{}, dropped: map[string]uint64{},
 	}
 	w.dials = w.draw()
 	w.limits = actors.CoordinatorLimits{
@@ -153,7 +156,7 @@ func (w *world) turn() {
 				p.tick()
 			}
 		}
-		if !awake && w.chance(.05) {
+		if !awake && w.chance(.05) && (!w.absent[id] || w.chance(.1)) {
 			w.revive(id)
 		}
 	}
@@ -214,6 +217,9 @@ func (p *process) awake() bool   { return p.up && !p.paused }
 // reigns reports whether the newest record names the process, or it is about to try.
 func (p *process) reigns() bool {
 	newest := p.w.store.newest()
+	if p.w.elastic != nil {
+		return p.up && p.coord != nil && newest.Coordinator == p.self
+	}
 	return p.up && p.self.Instance == p.w.home && (p.coord == nil || newest.Coordinator == p.self || p.rec.Term == newest.Term)
 }
 
@@ -228,6 +234,7 @@ func (w *world) run(steps int) {
 	}
 	w.heal()
 	w.within(4000, w.settled, "not everything was sealed and emitted")
+	w.within(1000, w.balanced, "vnodes are not shared out evenly")
 	w.within(1000, w.calm, "something is still to be done")
 	before := w.store.newest().Seq
 	for range 10 {
@@ -245,6 +252,7 @@ func (w *world) heal() {
 	w.quiet, w.loss, w.repeat, w.putLoss, w.sleep, w.sinkFails, w.window, w.reads = true, 0, 0, 0, 0, 0, 8, 20
 	w.mend()
 	w.pending.hurry()
+	w.reunite()
 	for _, p := range w.processes {
 		p.paused = false
 	}
@@ -252,7 +260,7 @@ func (w *world) heal() {
 		w.late = w.now + time.Duration(w.r.Int64N(int64(60*turn)))
 	}
 	for _, id := range w.members {
-		if slices.ContainsFunc(w.processes, func(p *process) bool {
+		if w.elastic == nil && slices.ContainsFunc(w.processes, func(p *process) bool {
 			return p.up && p.self.Instance == id && !reflect.DeepEqual(p.claim, w.claim(id))
 		}) {
 			w.restart(id)
@@ -278,11 +286,11 @@ func (w *world) rest() {
 		w.late = 0
 		w.restart(w.home)
 	}
-	if w.any((*process).reigns) == nil {
+	if w.elastic == nil && w.any((*process).reigns) == nil {
 		w.start(w.home)
 	}
 	for _, id := range w.everyone() {
-		if id != w.home && w.any(func(p *process) bool { return p.up && p.is(id) }) == nil {
+		if !w.absent[id] && !w.leads(id) && w.any(func(p *process) bool { return p.up && p.is(id) }) == nil {
 			w.start(id)
 		}
 	}
@@ -323,7 +331,7 @@ func (w *world) bounded() bool {
 // calm reports whether nobody has anything to do any more.
 func (w *world) calm() bool {
 	for _, id := range w.everyone() {
-		if w.any(func(p *process) bool { return p.up && p.is(id) }) == nil {
+		if !w.absent[id] && w.any(func(p *process) bool { return p.up && p.is(id) }) == nil {
 			return false
 		}
 	}
@@ -332,6 +340,9 @@ func (w *world) calm() bool {
 			continue
 		}
 		if !p.began() || !p.attached() || p.folding > 0 || slices.ContainsFunc(p.vnodes, (*simVnode).busy) {
+			return false
+		}
+		if p.leaving {
 			return false
 		}
 		if p.coord == nil {

@@ -24,6 +24,7 @@ type Rules struct {
 	open    Attempt // being aligned; zero for none
 	got     map[string]bool
 	holding bool // the caller holds batches back
+	stopped bool // it is about to move: whatever comes is held back
 }
 
 // maxPending is how many captures a life remembers that no record has named (I8). If one is named that is forgotten,
@@ -110,6 +111,9 @@ func (r *Rules) deliverProducer(h *Header) Step {
 	case h.Generation != inForce:
 		return Step{Reply: r.reply(Superseded, h, 0)}
 	}
+	if r.stopped {
+		return r.hold()
+	}
 	at := r.standingOf(h)
 	if h.From > at {
 		return Step{Reply: r.reply(Gap, h, at)}
@@ -129,6 +133,9 @@ func (r *Rules) deliverSource(h *Header) Step {
 		step := r.hold()
 		step.Release, r.holding = true, false
 		return step
+	}
+	if r.stopped {
+		return r.hold()
 	}
 	aligning := !r.open.IsZero()
 	if aligning && r.got[h.Origin] && h.Barrier != r.open {
@@ -176,10 +183,14 @@ func (r *Rules) raise(a Attempt) bool {
 	if a.Term < r.view.Term || a.Version != r.view.Assignment.Version || a.Compare(r.high) <= 0 {
 		return false
 	}
-	r.high, r.open = a, a
+	r.high, r.open, r.stopped = a, a, false
 	clear(r.got)
 	return true
 }
+
+// Stop says that the capture of an attempt, which has just been ordered, moves the vnode: what comes behind it is held
+// back until a higher attempt is opened, or a record leaves the vnode here.
+func (r *Rules) Stop(a Attempt) { r.stopped = a == r.high }
 
 // align captures once every source of the assignment stands at its cut.
 func (r *Rules) align(step *Step) {
@@ -246,7 +257,7 @@ func (r *Rules) Learn(w *View) Step {
 	if w.Seq <= r.view.Seq {
 		return step
 	}
-	r.view = w
+	r.view, r.stopped = w, false
 	if !w.Owns(r.self, r.id) || !r.adopt(w.Tips[r.id], &step) {
 		return Step{Lost: true}
 	}

@@ -1,0 +1,123 @@
+package actors
+
+import (
+	"slices"
+	"time"
+
+	"github.com/sheaf-go/sheaf/vnode"
+)
+
+// Election says how patient a candidate is. Whatever these are, a term is begun by a record alone (I7).
+type Election struct {
+	Turn    time.Duration // that a candidate waits for each one before it
+	Still   time.Duration // that the ledger stands still while an epoch is wanted before its coordinator counts as gone
+	Outside time.Duration // the same, for an instance that the record leaves out; it doubles with each term lost
+	Jitter  float64       // 0 to 1: of this incarnation
+}
+
+// maxLost is how often the patience of an instance outside doubles.
+const maxLost = 5
+
+// candidacy is what an instance knows of its chance to coordinate.
+type candidacy struct {
+	leading bool          // it tries, or does
+	lost    uint          // terms, since one of which it was a member sealed
+	moved   time.Duration // when the ledger last did, as far as it knows
+	missed  time.Duration // since when the coordinator cannot be reached; 0: it can be
+	wanted  time.Duration // since when an epoch is wanted here; 0: none is
+	proving bool          // the search under way is to prove that the ledger stands still
+	proven  bool          // it did
+}
+
+// witness takes the newest record into account.
+func (f *FollowerRules) witness(sealed bool) {
+	f.moved, f.proven = f.now, false
+	if sealed && f.inForce() == f.self {
+		f.lost = 0
+	}
+	f.suspect()
+}
+
+// Cannot says which members this instance cannot reach now. The coordinator is told.
+func (f *FollowerRules) Cannot(reach []vnode.Member) []FollowerEffect {
+	return f.Say(func(c *Claimed) { c.Cut = reach })
+}
+
+// suspect notes since when the coordinator cannot be reached.
+func (f *FollowerRules) suspect() {
+	switch {
+	case f.rec == nil || !slices.Contains(f.says.Cut, f.rec.Coordinator):
+		f.missed = 0
+	case f.missed == 0:
+		f.missed = max(f.now, 1)
+	}
+}
+
+// Wants says whether an epoch is wanted here.
+func (f *FollowerRules) Wants(epoch bool) {
+	switch {
+	case !epoch:
+		f.wanted = 0
+	case f.wanted == 0:
+		f.wanted = max(f.now, 1)
+	}
+}
+
+// lead begins a term if that is due. One that is elected looks first whether the ledger really stands still.
+func (f *FollowerRules) lead() []FollowerEffect {
+	at, may := f.leadAt()
+	switch {
+	case !may || f.now < at:
+		return nil
+	case f.role.Leads || f.proven:
+		f.leading, f.proven = true, false
+		return []FollowerEffect{{Lead: f.rec}}
+	case f.searching || f.now < f.nextAt:
+		return nil
+	}
+	f.searching, f.proving = true, true
+	return []FollowerEffect{{Search: true}}
+}
+
+// leadAt is when this instance tries to begin a term if nothing happens until then; false: as things are it does not.
+func (f *FollowerRules) leadAt() (time.Duration, bool) {
+	switch {
+	case f.leading || f.rec == nil || f.role.Client:
+		return 0, false
+	case f.role.Leads:
+		return 0, true
+	case f.role.Elects == nil || f.says.Leaving:
+		return 0, false
+	}
+	e, coordinator := f.role.Elects, f.rec.Coordinator
+	rank := slices.Index(f.candidates(), f.self)
+	turns := time.Duration(rank) * e.Turn
+	switch {
+	case len(f.rec.Assignment.Members) == 0:
+		return f.moved + time.Duration(e.Jitter*float64(e.Turn)), true
+	case rank < 0 && f.inForce() != (vnode.Member{}) && !f.gone:
+		return 0, false // another incarnation of this instance is in force, and may answer
+	case rank < 0 && coordinator.Instance == f.self.Instance:
+		return f.moved, true // that one coordinated
+	case rank < 0:
+		return f.moved + time.Duration((1+e.Jitter)*float64(e.Outside))<<f.lost, true
+	case !slices.Contains(f.rec.Assignment.Members, coordinator): // it has left
+		return f.moved + turns, true
+	case coordinator == f.self: // its reign ended, and nobody else's began
+		return f.moved + e.Outside, true
+	case f.missed > 0 && f.moved <= f.missed:
+		return f.missed + turns, true
+	case f.missed > 0: // others may reach it: the ledger moved since
+		return f.moved + e.Outside + turns, true
+	case f.wanted > 0:
+		return max(f.moved, f.wanted) + e.Still + turns, true
+	}
+	return 0, false
+}
+
+// candidates are the members that may follow the coordinator, by id: not those that cannot be reached.
+func (f *FollowerRules) candidates() []vnode.Member {
+	return slices.DeleteFunc(slices.Clone(f.rec.Assignment.Members), func(m vnode.Member) bool {
+		return m != f.self && (m == f.rec.Coordinator || slices.Contains(f.says.Cut, m))
+	})
+}
