@@ -182,11 +182,16 @@ func carriedSources(old vnode.Assignment, members []vnode.Member) []vnode.Source
 
 // Lacks says who must come before an epoch can be opened; nil if nobody.
 func (c *CoordinatorRules) Lacks() error {
-	a := c.rec.Assignment
+	err := lacking(c.rec.Assignment)
+	if err != nil && c.conflict != nil {
+		return fmt.Errorf("%w: %w", err, c.conflict)
+	}
+	return err
+}
+
+// lacking says what has no owner in an assignment, without which no epoch can be sealed; nil if everything has.
+func lacking(a vnode.Assignment) error {
 	if v := slices.Index(a.Owners, vnode.Unowned); v >= 0 {
-		if c.conflict != nil {
-			return fmt.Errorf("vnode %d belongs to nobody: %w", v, c.conflict)
-		}
 		return fmt.Errorf("vnode %d belongs to nobody", v)
 	}
 	for _, s := range a.Sources {

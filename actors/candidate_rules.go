@@ -109,8 +109,8 @@ func (f *FollowerRules) leadAt() (time.Duration, bool) {
 		return f.missed + turns, true
 	case f.missed > 0: // others may reach it: the ledger moved since
 		return f.moved + e.Outside + turns, true
-	case f.wanted > 0:
-		return max(f.moved, f.wanted) + e.Still + turns, true
+	case f.wanted > 0 && lacking(f.rec.Assignment) == nil:
+		return max(f.moved, f.wanted) + e.Still<<f.lost + turns, true
 	}
 	return 0, false
 }

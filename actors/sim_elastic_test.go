@@ -88,11 +88,11 @@ func (p *process) readDealt() {
 		return
 	}
 	for i, o := range w.origins {
-		if o.pushes {
-			continue
-		}
-		s := p.sources[i]
-		switch mine := p.reads(o.name); {
+		s, mine := p.sources[i], p.reads(o.name)
+		switch {
+		case o.pushes && s != nil && !mine && !s.done: // it was left out: it is to be attached again
+			p.sources[i], p.asked[o.name] = nil, false
+		case o.pushes:
 		case mine && s == nil && !p.over[i]:
 			p.sources[i] = newSimSource(p, o)
 			w.count("dealt")
