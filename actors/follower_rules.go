@@ -28,6 +28,7 @@ const (
 	claimSeldom  = 2 * time.Second        // of one that is: a new coordinator may not have heard it
 	searchAgain  = time.Second            // after a search that failed or found nothing new
 	searchSilent = 5 * time.Second        // of the ledger, while nothing is heard
+	searchSeldom = 20 * time.Second       // of one that coordinates, and hears nobody: it may have been deposed
 )
 
 // Role is what an instance does in its cluster. Without any it owns what it claims, and another coordinates.
@@ -100,7 +101,7 @@ func (f *FollowerRules) Say(change func(*Claimed)) []FollowerEffect {
 
 // Learn takes a record that stands.
 func (f *FollowerRules) Learn(rec *backend.Record) []FollowerEffect {
-	f.searchAt = f.now + searchSilent
+	f.listen()
 	if f.rec != nil && rec.Seq <= f.rec.Seq {
 		return nil
 	}
@@ -113,10 +114,23 @@ func (f *FollowerRules) Learn(rec *backend.Record) []FollowerEffect {
 	return append([]FollowerEffect{{Publish: rec, Sealed: sealed}}, f.step()...)
 }
 
+// listen puts a search off: something was heard.
+func (f *FollowerRules) listen() {
+	f.searchAt = f.now + searchSilent
+	if f.leading {
+		f.searchAt = f.now + searchSeldom
+	}
+}
+
+// searches reports whether this instance looks for records by itself: one that coordinates a static cluster makes them.
+func (f *FollowerRules) searches() bool { return !f.leading || f.role.Elects != nil }
+
 // Opened takes an attempt that was opened on the record of a number, or later; with a zero one it only hears of the
 // record.
 func (f *FollowerRules) Opened(a vnode.Attempt, seq uint64) []FollowerEffect {
-	f.searchAt = f.now + searchSilent
+	if !f.leading {
+		f.listen()
+	}
 	if f.rec == nil || seq > f.rec.Seq {
 		f.behind = max(f.behind, seq)
 		return f.step()
@@ -130,7 +144,11 @@ func (f *FollowerRules) Opened(a vnode.Attempt, seq uint64) []FollowerEffect {
 // Searched ends a search. It found rec; nil if it failed.
 func (f *FollowerRules) Searched(rec *backend.Record) []FollowerEffect {
 	f.searching = false
-	f.searchAt, f.nextAt = f.now+searchAgain, f.now+searchAgain
+	f.listen()
+	f.nextAt = f.now + searchAgain
+	if !f.leading {
+		f.searchAt = f.nextAt
+	}
 	if rec == nil {
 		f.proving = false
 		return nil
@@ -196,7 +214,7 @@ func (f *FollowerRules) Deadline() (time.Duration, bool) {
 		at = append(at, max(lead, f.nextAt))
 	}
 	switch {
-	case f.searching || f.leading:
+	case f.searching || !f.searches():
 	case f.behindAny():
 		at = append(at, f.nextAt)
 	default:
@@ -251,7 +269,7 @@ func (f *FollowerRules) step() []FollowerEffect {
 		}
 		out = append(out, f.lead()...)
 	}
-	if !f.searching && !f.leading && f.now >= f.nextAt && (f.behindAny() || f.now >= f.searchAt) {
+	if !f.searching && f.searches() && f.now >= f.nextAt && (f.behindAny() || f.now >= f.searchAt) {
 		f.searching = true
 		out = append(out, FollowerEffect{Search: true})
 	}

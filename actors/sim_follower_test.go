@@ -51,6 +51,9 @@ func (p *process) obey(effects []actors.FollowerEffect) {
 		case e.Publish != nil:
 			w.oracle.believed(p, e.Publish)
 			p.learn(e.Publish)
+			if p.coord != nil && w.mutation != reignsOn {
+				p.carry(p.coord.Learn(e.Publish))
+			}
 		case e.Open != nil:
 			p.tellOpen(*e.Open)
 		case e.Claim != nil:
