@@ -24,6 +24,8 @@ type RestoredSlice struct {
 	Slice     vnode.SliceID   // newest sealed
 	Deltas    [][]byte        // of the chain, oldest first; owned by whoever gets them
 	Positions vnode.Positions // of plain producers; nil if there are none
+	Continues bool            // Deltas go on top of what was loaded before (see [Restorer.Continue]); else they are all
+	Loaded    Loaded          // what a slice holds that has them; it shares Positions
 }
 
 // Size is the number of bytes in all deltas.
@@ -55,14 +57,11 @@ func (s RestoredSlice) Apply(apply func(vnode.Entry) error) error {
 // Restore reads the sealed slices of these vnodes and calls yield once for each, from several goroutines at once and
 // in no order. It returns the first error, its own or that of yield, after all goroutines have ended.
 func (r Restorer) Restore(ctx context.Context, vnodes []vnode.ID, yield func(RestoredSlice) error) error {
-	c, err := r.open(ctx, vnodes, r.Record.Chain)
-	if err != nil {
-		return fmt.Errorf("restore epoch %d: %w", r.Record.Epoch, err)
+	anew := make(map[vnode.ID]Loaded, len(vnodes))
+	for _, v := range vnodes {
+		anew[v] = Loaded{}
 	}
-	parts := c.split(r.bytes() / int64(r.parallel()))
-	return inParallel(ctx, r.parallel(), len(parts), func(ctx context.Context, i int) error {
-		return c.load(ctx, parts[i], yield)
-	})
+	return r.Continue(ctx, anew, yield)
 }
 
 // Partials returns the partials of the record's sealed epoch by vnode; none at epoch 0.
