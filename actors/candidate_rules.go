@@ -71,7 +71,8 @@ func (f *FollowerRules) lead() []FollowerEffect {
 		return nil
 	case f.role.Leads || f.proven:
 		f.leading, f.proven = true, false
-		return []FollowerEffect{{Lead: f.rec}}
+		says := f.says
+		return []FollowerEffect{{Lead: f.rec, Claim: &says}}
 	case f.searching || f.now < f.nextAt:
 		return nil
 	}

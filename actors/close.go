@@ -64,12 +64,12 @@ func (in *Instance[K, E, S, R]) settle(ctx context.Context) error {
 // emissionRecorded reports whether the newest record says that its epoch is emitted. Once it is, it asks for that record.
 // That may bring an epoch more, if one was wanted: then it is all said again of that one.
 func (in *Instance[K, E, S, R]) emissionRecorded() bool {
-	if !in.coordinates() {
+	if !in.leads() {
 		return true // another instance emits
 	}
 	rec := in.newest.Load().rec
 	if rec.Emitted < rec.Epoch && in.emittedAt.Load() >= uint64(rec.Epoch) {
-		in.tell(conclude{})
+		in.tellReign(conclude{})
 	}
 	return rec.Emitted >= rec.Epoch
 }
@@ -98,6 +98,7 @@ func (in *Instance[K, E, S, R]) Abort(why error) {
 		in.ended = true
 		in.over.Unlock()
 		in.wg.Wait()
+		in.stopAll(in.reignPIDs()) // one may have begun meanwhile
 		in.system.Shutdown()
 		close(in.done)
 	})
@@ -106,8 +107,20 @@ func (in *Instance[K, E, S, R]) Abort(why error) {
 
 // stopActors stops the vnodes, then those that they talk to.
 func (in *Instance[K, E, S, R]) stopActors() {
-	here := []*actor.PID{in.supervisor, in.checkpointer, in.merger, in.follower, in.coordinator}
-	for _, pid := range here {
+	here := []*actor.PID{in.supervisor, in.checkpointer}
+	in.stopAll(append(append(here, in.reignPIDs()...), in.follower))
+}
+
+// reignPIDs are the actors of a reign, the merger first.
+func (in *Instance[K, E, S, R]) reignPIDs() []*actor.PID {
+	if r := in.reign.Load(); r != nil {
+		return []*actor.PID{r.merger, r.coordinator}
+	}
+	return nil
+}
+
+func (in *Instance[K, E, S, R]) stopAll(pids []*actor.PID) {
+	for _, pid := range pids {
 		if pid == nil {
 			continue
 		}

@@ -16,7 +16,7 @@ func Connect[K vnode.Key, E, S, R any](ctx context.Context, cfg Config[K, E, S, 
 		return nil, err
 	}
 	in.spawnActors(nil)
-	in.system.Root.Send(in.follower, beginFollowing{self: in.self})
+	in.system.Root.Send(in.follower, beginFollowing{self: in.self, role: Role{Client: true}})
 	in.hear()
 	if err := in.await(ctx, func() bool { return in.routes.Load() != nil }); err != nil {
 		for _, p := range in.transport.Status() {

@@ -24,6 +24,8 @@ type coordinator struct {
 	at      time.Duration // when the timer fires
 	answers map[uint64]func(Answer)
 	tickets uint64
+	newest  *backend.Record // that was told
+	said    beat
 	unknown int    // tries at the record in hand that had no outcome
 	lacks   string // that is a problem now
 
@@ -48,13 +50,16 @@ const maxGiven = 256
 
 // host is what the coordinator needs of its instance.
 type host interface {
-	// publish takes a record that stands.
-	publish(rec *backend.Record, sealed bool)
-	// opened tells of an attempt.
-	opened(a vnode.Attempt)
+	// proclaim tells everybody of a record that stands.
+	proclaim(rec *backend.Record, sealed bool)
+	// say takes what is to be repeated, and tells everybody at once if it is news.
+	say(b beat, news bool)
+	// reply answers a question.
+	reply(to vnode.Member, a Answer)
 	// abandoned tells why an attempt did not fill.
 	abandoned(why error)
-	// stop ends the instance.
+	// resign ends the reign, and stop the instance.
+	resign(why error, standing *backend.Record)
 	stop(err error)
 	// changed says how many vnodes hold changes that no capture holds.
 	changed() int64
@@ -77,10 +82,6 @@ type (
 		outcome backend.Outcome
 		winner  *backend.Record
 	}
-	ask struct {
-		request Request
-		answer  chan<- Answer // buffered
-	}
 	want          struct{}
 	demand        struct{}
 	conclude      struct{}
@@ -94,6 +95,7 @@ func (c *coordinator) Receive(ctx actor.Context) {
 	case begin:
 		var effects []Effect
 		c.rules, effects = NewCoordinatorRules(m.self, m.cluster, m.limits, m.newest, m.waiting, c.now())
+		c.newest = m.newest
 		c.carry(ctx, effects)
 	case tick:
 		c.at = 0
@@ -104,8 +106,6 @@ func (c *coordinator) Receive(ctx actor.Context) {
 			c.unknown = 0
 		}
 		c.carry(ctx, c.rules.Outcome(m.outcome, m.winner))
-	case ask:
-		c.ask(ctx, m.request, func(a Answer) { m.answer <- a })
 	case farAsk:
 		c.askedFar(ctx, m)
 	case Claimed:
@@ -150,37 +150,42 @@ func (c *coordinator) carry(ctx actor.Context, effects []Effect) {
 		case e.Append != nil:
 			c.append(ctx, e.Append)
 		case e.Publish != nil:
-			c.in.publish(e.Publish, e.Sealed)
+			c.newest = e.Publish
+			c.in.proclaim(e.Publish, e.Sealed)
 			if e.Sealed && c.in.changed() > 0 {
 				ctx.Send(ctx.Self(), want{})
 			}
-		case e.Open != nil:
-			c.in.opened(*e.Open)
 		case e.Answer != nil:
 			c.answers[e.Answer.Ticket](*e.Answer)
 			delete(c.answers, e.Answer.Ticket)
 		case e.Aborted != nil:
 			c.in.abandoned(e.Aborted)
 		case e.Stop != nil:
-			c.in.stop(e.Stop)
+			c.in.resign(e.Stop, e.Standing)
+			return
 		}
 	}
-	c.noteLacks()
+	c.noteLacks(cmp.Or(c.rules.Lacks(), c.rules.Conflict()))
+	c.say()
 	c.arm(ctx)
 }
 
-const gatherMembers = "gather what an epoch needs"
+// say says where the coordinator stands, once its reign has begun.
+func (c *coordinator) say() {
+	b := beat{Seq: c.newest.Seq, Attempt: c.rules.Open(), Lacks: c.lacks}
+	b.Plan, b.Moving = c.rules.Plan()
+	if c.rules.Reigns() && b != c.said {
+		news := b.Attempt != c.said.Attempt || b.Lacks != c.said.Lacks || b.Plan != c.said.Plan || b.Moving != c.said.Moving
+		c.said = b
+		c.in.say(b, news)
+	}
+}
 
-// noteLacks makes it a problem that somebody must come before an epoch can be opened.
-func (c *coordinator) noteLacks() {
-	err := cmp.Or(c.rules.Lacks(), c.rules.Conflict())
-	switch {
-	case err == nil && c.lacks != "":
-		c.lacks = ""
-		c.in.troubles().fine(gatherMembers)
-	case err != nil && err.Error() != c.lacks:
+// noteLacks notes who must come before an epoch can be opened.
+func (c *coordinator) noteLacks(err error) {
+	c.lacks = ""
+	if err != nil {
 		c.lacks = err.Error()
-		c.in.troubles().failed(gatherMembers, err)
 	}
 }
 
@@ -195,10 +200,9 @@ func (c *coordinator) ask(ctx actor.Context, r Request, answer func(Answer)) {
 // as often as need be.
 func (c *coordinator) askedFar(ctx actor.Context, m farAsk) {
 	name := farTicket{m.from, m.request.Ticket}
-	root, to := ctx.ActorSystem().Root, farPID(m.from.Instance)
 	if given, known := c.given[name]; known {
 		if given != nil {
-			root.Send(to, *given)
+			c.in.reply(m.from, *given)
 		}
 		return
 	}
@@ -213,7 +217,7 @@ func (c *coordinator) askedFar(ctx actor.Context, m farAsk) {
 			delete(c.given, c.order[0])
 			c.order = c.order[1:]
 		}
-		root.Send(to, a)
+		c.in.reply(m.from, a)
 	})
 }
 

@@ -304,6 +304,17 @@ func (c *CoordinatorRules) Deadline() (time.Duration, bool) {
 // Trying reports whether an attempt is open.
 func (c *CoordinatorRules) Trying() bool { return c.attempt != nil }
 
+// Open is the open attempt; zero if there is none.
+func (c *CoordinatorRules) Open() vnode.Attempt {
+	if c.attempt == nil {
+		return vnode.Attempt{}
+	}
+	return c.attempt.id
+}
+
+// Reigns reports whether a record names this coordinator.
+func (c *CoordinatorRules) Reigns() bool { return c.reigns }
+
 // Want says that something changed since the last barrier.
 func (c *CoordinatorRules) Want() []Effect {
 	c.wanted = true

@@ -10,8 +10,8 @@ import (
 	"github.com/sheaf-go/sheaf/vnode"
 )
 
-// FetchPartials reads the partials of a sealed epoch from its segments.
-func (in *Instance[K, E, S, R]) FetchPartials(ctx context.Context, s *merger.Sealed) ([]merger.Partial, error) {
+// fetchPartials reads the partials of a sealed epoch from its segments.
+func (in *Instance[K, E, S, R]) fetchPartials(ctx context.Context, s *merger.Sealed) ([]merger.Partial, error) {
 	rec, err := in.recordOf(ctx, s.Epoch)
 	if err != nil {
 		return nil, err

@@ -114,6 +114,8 @@ func controlOf(message any) (*control, error) {
 		return &control{Wish: wishDemand}, nil
 	case greetMe:
 		return &control{Wish: wishGreet}, nil
+	case alive:
+		return &control{Wish: wishAlive}, nil
 	case CutNamed:
 		return &control{Cut: &m}, nil
 	case captureFailed:
@@ -213,20 +215,20 @@ func (in *Instance[K, E, S, R]) received(from remote.Hello, data []byte, done fu
 	case wireRecord:
 		rec, err := in.records.Decode(body)
 		if err == nil {
-			in.follow(rec)
+			in.system.Root.Send(in.follower, rec)
 		}
 		return err
 	case wireCaptured:
 		m, err := in.modes.decodeCaptured(body)
 		if err == nil {
 			m.From = from.Member
-			in.coordinate(*m)
+			in.tellReign(*m)
 		}
 		return err
 	case wirePartials:
 		p, err := decodePartials(body)
-		if err == nil && in.merger != nil {
-			in.system.Root.Send(in.merger, p)
+		if err == nil {
+			in.mergeHere(p)
 		}
 		return err
 	case wireControl:
@@ -247,28 +249,28 @@ func (in *Instance[K, E, S, R]) received(from remote.Hello, data []byte, done fu
 func (in *Instance[K, E, S, R]) controlled(from remote.Hello, c *control) {
 	switch {
 	case c.Wish == wishWant:
-		in.coordinate(want{})
+		in.tellReign(want{})
 	case c.Wish == wishDemand:
-		in.coordinate(demand{})
+		in.tellReign(demand{})
 	case c.Wish == wishGreet:
 		in.greet(from.Member.Instance)
 	case c.Cut != nil:
-		in.coordinate(*c.Cut)
+		in.tellReign(*c.Cut)
 	case c.Failed != nil:
-		in.coordinate(captureFailed{*c.Failed})
+		in.tellReign(captureFailed{*c.Failed})
 	case c.Fold != nil:
-		in.coordinate(c.Fold)
+		in.tellReign(c.Fold)
 	case c.Ask != nil:
 		c.Ask.From = from.Member
-		in.coordinate(farAsk{from: from.Member, request: *c.Ask})
+		in.tellReign(farAsk{from: from.Member, request: *c.Ask})
 	case c.Claim != nil:
 		c.Claim.From = from.Member
-		in.coordinate(*c.Claim)
+		in.tellReign(*c.Claim)
 	case c.Answer != nil:
 		in.asks.answer(c.Answer.unpack())
 	case c.Beat != nil:
 		in.correct(from.Member)
-		in.follow(*c.Beat)
+		in.system.Root.Send(in.follower, *c.Beat)
 	case c.Query != nil:
 		in.askedBy(from.Member.Instance, *c.Query)
 	case c.Found != nil:

@@ -11,8 +11,8 @@ import (
 	"github.com/sheaf-go/sheaf/vnode"
 )
 
-// follower is the shell around [FollowerRules]: it stands where the coordinator would, in an instance that does not
-// coordinate.
+// follower is the shell around [FollowerRules]. Every instance has one: all that an instance knows of the ledger comes
+// through it, also while the coordinator is here.
 type follower struct {
 	in    following
 	rules *FollowerRules
@@ -29,7 +29,17 @@ type following interface {
 	changed() int64
 	background(func(ctx context.Context))
 	troubles() *troubles
-	tell(message any) // to the coordinator, which is elsewhere
+	tell(message any) // to the coordinator, wherever it is
+	// lead tries to begin a term.
+	lead(rec *backend.Record, claim Claimed)
+	// left ends an instance that was to leave.
+	left()
+	// told takes what the coordinator plans.
+	told(b beat)
+	// cannotReach lists the members that this instance cannot reach now; nil where nobody asks.
+	cannotReach() []vnode.Member
+	// amend brings what this instance claims up to date.
+	amend(c *Claimed)
 	// repeat sends again what may have been lost on its way to the coordinator.
 	repeat()
 	// search looks for the newest record of the ledger.
@@ -43,8 +53,14 @@ type (
 	beginFollowing struct {
 		newest *backend.Record
 		self   vnode.Member
-		claim  *backend.Claim
+		role   Role
+		claim  Claimed
 	}
+	resigned struct {
+		why      error
+		standing *backend.Record
+	}
+	look     struct{} // at what is due, now
 	searched struct{ rec *backend.Record }
 	called   struct {
 		who      vnode.Member
@@ -56,20 +72,28 @@ type (
 const followerTick = 100 * time.Millisecond
 
 func (f *follower) Receive(ctx actor.Context) {
+	if f.rules != nil {
+		f.rules.Clock(f.now())
+	}
 	switch m := ctx.Message().(type) {
 	case beginFollowing:
 		var effects []FollowerEffect
-		f.rules, effects = NewFollowerRules(m.self, Role{Client: m.claim == nil}, Claimed{Claim: *m.claim}, m.newest, f.now())
+		f.rules, effects = NewFollowerRules(m.self, m.role, m.claim, m.newest, f.now())
 		f.carry(ctx, effects)
 		f.arm(ctx)
 	case tick:
-		f.carry(ctx, f.rules.Tick(f.now()))
+		f.look(ctx)
 		f.in.repeat()
 		f.arm(ctx)
+	case look:
+		f.look(ctx)
+	case resigned:
+		f.carry(ctx, f.rules.Resigned(m.why, m.standing))
 	case *backend.Record:
 		f.carry(ctx, f.rules.Learn(m))
 	case beat:
 		f.noteLacks(m.Lacks)
+		f.in.told(m)
 		f.carry(ctx, f.rules.Opened(m.Attempt, m.Seq))
 	case searched:
 		f.carry(ctx, f.rules.Searched(m.rec))
@@ -80,6 +104,14 @@ func (f *follower) Receive(ctx actor.Context) {
 			f.timer.Stop()
 		}
 	}
+}
+
+// look does what is due.
+func (f *follower) look(ctx actor.Context) {
+	f.rules.Wants(f.in.changed() > 0)
+	f.carry(ctx, f.rules.Cannot(f.in.cannotReach()))
+	f.carry(ctx, f.rules.Say(f.in.amend))
+	f.carry(ctx, f.rules.Tick(f.now()))
 }
 
 // noteLacks makes a problem of the coordinator's this instance's too.
@@ -100,6 +132,8 @@ func (f *follower) arm(ctx actor.Context) {
 	f.timer = time.AfterFunc(followerTick, func() { root.Send(self, tick{}) })
 }
 
+const gatherMembers = "gather what an epoch needs"
+
 const findRecord = "look for the newest record"
 
 func (f *follower) carry(ctx actor.Context, effects []FollowerEffect) {
@@ -111,6 +145,10 @@ func (f *follower) carry(ctx actor.Context, effects []FollowerEffect) {
 			if e.Sealed && f.in.changed() > 0 {
 				f.in.tell(want{})
 			}
+		case e.Lead != nil:
+			f.in.lead(e.Lead, *e.Claim)
+		case e.Left:
+			f.in.left()
 		case e.Open != nil:
 			f.in.opened(*e.Open)
 		case e.Claim != nil:

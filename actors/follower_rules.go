@@ -71,9 +71,11 @@ type FollowerEffect struct {
 	// Search: look for the newest record in the ledger, then call [FollowerRules.Searched]. A client, which has none, asks
 	// the coordinator.
 	Search bool
-	Lead   *backend.Record // begin a term on this record; when that fails, or ends, call [FollowerRules.Resigned]
-	Left   bool            // this instance was to leave and has: it owns nothing any more
-	Stop   error           // this incarnation is over
+	// Lead: begin a term on this record, with Claim as this instance's own; when that fails, or ends, call
+	// [FollowerRules.Resigned].
+	Lead *backend.Record
+	Left bool  // this instance was to leave and has: it owns nothing any more
+	Stop error // this incarnation is over
 }
 
 // NewFollowerRules starts on a record. A client may have none yet.

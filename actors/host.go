@@ -11,22 +11,35 @@ import (
 	"go.uber.org/zap"
 )
 
-// tell sends a message to the coordinator, wherever it is.
+// tell sends a message to the coordinator, wherever it is. Nobody gets it while none is known.
 func (in *Instance[K, E, S, R]) tell(message any) {
-	if in.coordinator != nil {
-		in.system.Root.Send(in.coordinator, message)
-		return
+	leader := in.leader.Load()
+	switch {
+	case leader == nil:
+	case *leader != in.self.Instance:
+		in.system.Root.Send(farPID(*leader), message)
+	default:
+		if r, asks := message.(Request); asks {
+			message = farAsk{from: in.self, request: r}
+		}
+		in.tellReign(message)
 	}
-	in.system.Root.Send(in.leader.Load(), message)
 }
 
 // merge sends partials to the merger, which is where the coordinator is.
 func (in *Instance[K, E, S, R]) merge(p merger.Partials) {
-	switch {
-	case in.merger != nil:
-		in.system.Root.Send(in.merger, p)
-	case !in.coordinates() && in.cfg.App.Fold != nil:
-		in.tell(p)
+	switch leader := in.leader.Load(); {
+	case in.cfg.App.Fold == nil || leader == nil:
+	case *leader != in.self.Instance:
+		in.system.Root.Send(farPID(*leader), p)
+	default:
+		in.mergeHere(p)
+	}
+}
+
+func (in *Instance[K, E, S, R]) mergeHere(p merger.Partials) {
+	if r := in.reign.Load(); r != nil && r.merger != nil {
+		in.system.Root.Send(r.merger, p)
 	}
 }
 
@@ -43,10 +56,12 @@ func (in *Instance[K, E, S, R]) publish(rec *backend.Record, sealed bool) {
 	if old == nil || old.view.Assignment.Version != k.view.Assignment.Version || old.view.LastGeneration != k.view.LastGeneration {
 		in.seen.forget(k.view) // the opening of one name may have retired another
 	}
-	if in.isClient() && (old == nil || old.rec.Coordinator != rec.Coordinator) {
-		in.leader.Store(farPID(rec.Coordinator.Instance))
+	if old == nil || old.rec.Coordinator != rec.Coordinator {
+		in.leader.Store(&rec.Coordinator.Instance)
 	}
-	in.tellPeers(rec)
+	if rec.Coordinator != in.self {
+		in.tellReign(rec) // which may be over
+	}
 	in.gain(old, k)
 	for _, pid := range in.vnodes {
 		in.system.Root.Send(pid, k.view)
@@ -62,6 +77,7 @@ func (in *Instance[K, E, S, R]) publish(rec *backend.Record, sealed bool) {
 	poke(in.recordAt)
 	in.fenceOld(k.view)
 	in.leaveUnread(k)
+	in.readDealt(k)
 	in.tellNews()
 }
 
@@ -125,20 +141,13 @@ func (in *Instance[K, E, S, R]) gain(old, k *known) {
 	}
 }
 
-// sealed tells of an epoch. Only where the coordinator is are results merged and emitted.
+// sealed tells of an epoch.
 func (in *Instance[K, E, S, R]) sealed(rec *backend.Record) {
 	in.problems.fine(sealEpoch)
 	in.watch.stands(rec.Attempt)
 	poke(in.sealedAt)
-	switch {
-	case !in.coordinates():
+	if rec.Coordinator != in.self {
 		in.emittedAt.Store(uint64(rec.Emitted))
-	case in.merger != nil:
-		in.waiting.Add(1)
-		in.system.Root.Send(in.merger, SealedOf(rec))
-	default:
-		in.waiting.Add(1)
-		in.Emitted(rec.Epoch)
 	}
 }
 
@@ -155,7 +164,6 @@ func (in *Instance[K, E, S, R]) opened(a vnode.Attempt) {
 	if old := in.open.Load(); old == nil || *old != a {
 		in.open.Store(&a)
 		in.watch.begin(a, len(in.newest.Load().owned))
-		in.tellPeers(in.beatNow())
 	}
 	k := in.newest.Load()
 	if len(k.view.Sources) == 0 && in.checkpointer != nil {
@@ -167,12 +175,6 @@ func (in *Instance[K, E, S, R]) opened(a vnode.Attempt) {
 	for _, s := range in.sources {
 		s.inbox.put(toSource{attempt: a})
 	}
-}
-
-// abandoned tells why an attempt did not fill.
-func (in *Instance[K, E, S, R]) abandoned(why error) {
-	in.watch.abandon()
-	in.problems.failed(sealEpoch, why)
 }
 
 // stop ends the instance, from one of its own goroutines.
@@ -279,27 +281,6 @@ func (in *Instance[K, E, S, R]) Panicked(v vnode.ID, p *vnode.PanicError) {
 		in.tell(captureFailed{}) // the open attempt will not fill: what this life captured, or was to, is gone
 	}
 	in.cfg.Log.Error("the app panicked, the vnode restarts", zap.Error(p), zap.ByteString("stack", p.Stack))
-}
-
-// Emitted says that the sinks took an epoch.
-func (in *Instance[K, E, S, R]) Emitted(e vnode.Epoch) {
-	in.watch.taken(e)
-	if e <= in.left {
-		in.cfg.Timeline.Note(in.began, StepEmit, "epoch %d, which was sealed before this start", e)
-	}
-	in.emittedAt.Store(uint64(e))
-	in.waiting.Add(-1)
-	in.tell(emitted{e})
-	in.tellNews()
-}
-
-// EmitFailed notes that an epoch could not be emitted, or that it went well.
-func (in *Instance[K, E, S, R]) EmitFailed(e vnode.Epoch, err error) {
-	if err == nil {
-		in.problems.fine("emit")
-		return
-	}
-	in.problems.failed("emit", fmt.Errorf("epoch %d: %w", e, err))
 }
 
 // pidsOf are the actors of vnodes that live here.

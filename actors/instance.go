@@ -30,10 +30,10 @@ type Instance[K vnode.Key, E, S, R any] struct {
 
 	vnodes       []*actor.PID // all, also those that other instances own; none for a client
 	supervisor   *actor.PID
-	coordinator  *actor.PID // nil where it is on another instance
-	follower     *actor.PID // nil where the coordinator is here
+	follower     *actor.PID
 	checkpointer *actor.PID
-	merger       *actor.PID // nil if the app has no result, and where the coordinator is elsewhere
+	reign        atomic.Pointer[reign] // nil while another instance coordinates
+	lastReign    *reign                // the follower's alone
 
 	transport remote.Transport // nil for an instance that is alone
 	hears     atomic.Bool      // the actors are there: peers may come
@@ -45,7 +45,7 @@ type Instance[K vnode.Key, E, S, R any] struct {
 	asks      asks
 	finds     finds
 	routes    atomic.Pointer[routes]
-	leader    atomic.Pointer[actor.PID]     // the coordinator, where that is on another instance
+	leader    atomic.Pointer[string]        // the coordinator's instance; nil while none is known
 	open      atomic.Pointer[vnode.Attempt] // newest told of
 
 	ctx    context.Context // ends when the instance does
@@ -174,30 +174,54 @@ func (in *Instance[K, E, S, R]) begin(ctx context.Context, newest *backend.Recor
 			return err
 		}
 	}
-	if !in.coordinates() {
-		in.spawnActors(newest)
-		claim := in.cfg.Cluster.Claim
-		in.system.Root.Send(in.follower, beginFollowing{newest: newest, self: in.self, claim: &claim})
-		in.hear() // behind it: the first that an actor takes is where it begins
+	in.leader.Store(in.firstLeader(newest))
+	in.spawnActors(newest)
+	in.system.Root.Send(in.follower, beginFollowing{newest: newest, self: in.self, role: in.role(), claim: in.claim()})
+	in.hear() // behind it: the first that an actor takes is where it begins
+	return in.join(ctx)
+}
+
+// firstLeader is the instance that coordinates as far as is known at the start.
+func (in *Instance[K, E, S, R]) firstLeader(newest *backend.Record) *string {
+	switch {
+	case in.cfg.Cluster == nil:
+		return &in.self.Instance
+	case !in.elastic():
+		return &in.cfg.Cluster.Coordinator
+	case newest.Coordinator.Instance == "":
 		return nil
 	}
-	unsent, waiting, err := in.unemitted(ctx, newest)
-	if err != nil {
-		return err
-	}
-	in.spawnActors(newest)
-	in.tell(begin{newest: newest, waiting: waiting, self: in.self, cluster: in.cluster(), limits: in.coordinatorLimits()})
-	in.hear()
-	in.emitLeft(unsent)
-	return nil
+	return &newest.Coordinator.Instance
 }
 
 // cluster is who may be a member.
-func (in *Instance[K, E, S, R]) cluster() Cluster {
-	if in.cfg.Cluster == nil {
-		return Cluster{Members: []string{in.self.Instance}, Claim: Claimed{From: in.self, Claim: backend.Claim{Instance: in.self.Instance}}}
+func (in *Instance[K, E, S, R]) cluster(claim Claimed) Cluster {
+	c := Cluster{Members: in.memberIDs(), Claim: claim}
+	if in.elastic() {
+		c.Elastic = &in.cfg.Cluster.Elastic.Elastic
 	}
-	return Cluster{Members: in.memberIDs(), Claim: Claimed{From: in.self, Claim: in.cfg.Cluster.Claim}}
+	return c
+}
+
+// claim is what this instance claims at its start.
+func (in *Instance[K, E, S, R]) claim() Claimed {
+	c := Claimed{From: in.self, Claim: backend.Claim{Instance: in.self.Instance}}
+	switch {
+	case in.cfg.Cluster == nil:
+	case in.elastic():
+		in.amend(&c)
+	default:
+		c.Claim = in.cfg.Cluster.Claim
+	}
+	return c
+}
+
+// role is what this instance is by its configuration.
+func (in *Instance[K, E, S, R]) role() Role {
+	if in.elastic() {
+		return Role{Elects: in.election()}
+	}
+	return Role{Leads: in.leadsByConfig()}
 }
 
 func (in *Instance[K, E, S, R]) coordinatorLimits() CoordinatorLimits {

@@ -16,13 +16,12 @@ import (
 // ask asks the coordinator for a change of the record and waits until it stands.
 func (in *Instance[K, E, S, R]) ask(ctx context.Context, r Request) (Answer, error) {
 	answer := make(chan Answer, 1)
-	if in.coordinates() {
-		in.tell(ask{request: r, answer: answer})
-	} else {
-		r = in.asks.put(r, answer)
-		defer in.asks.drop(r.Ticket)
-		in.tell(r)
+	if r.From == (vnode.Member{}) {
+		r.From = in.self
 	}
+	r = in.asks.put(r, answer)
+	defer in.asks.drop(r.Ticket)
+	in.tell(r)
 	select {
 	case a := <-answer:
 		if a.Err != nil {

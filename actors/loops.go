@@ -236,7 +236,7 @@ func (in *Instance[K, E, S, R]) awaitFold(f *backend.Fold) {
 		wait, cancel := context.WithTimeout(in.ctx, foldAgain)
 		err := in.await(wait, late)
 		cancel()
-		if err != nil && !in.coordinates() {
+		if err != nil {
 			in.tell(f)
 		}
 	}
@@ -249,12 +249,14 @@ const foldAgain = 2 * time.Second
 // fails is made again: until its floor is published none can rise.
 func (in *Instance[K, E, S, R]) collectLoop() {
 	c, retry := backend.NewCollector(in.ledger, backend.CollectorConfig{}), newBackoff()
-	told := uint64(0)
 	for {
 		select {
 		case <-in.ctx.Done():
 			return
 		case <-in.recordAt:
+		}
+		if !in.leads() {
+			continue
 		}
 		rec := in.newest.Load().rec
 		report, err := c.Run(in.ctx, rec)
@@ -271,10 +273,7 @@ func (in *Instance[K, E, S, R]) collectLoop() {
 		default:
 			in.problems.fine(doCollect)
 			retry.tries = 0
-			if rec.Floor.K > told {
-				told = rec.Floor.K
-				in.tell(published{told})
-			}
+			in.tellReign(published{rec.Floor.K})
 			if report.Left > 0 {
 				poke(in.recordAt)
 			}

@@ -20,6 +20,7 @@ type ClusterConfig struct {
 	Members     []remote.Member // all of a static cluster, this one among them, by instance
 	Coordinator string          // the member that coordinates, merges and emits
 	Claim       backend.Claim   // of this one
+	Elastic     *ElasticConfig  // nil for a static cluster; then Members, Coordinator and Claim say nothing
 	Client      bool            // this is none of the members: it sends and reads
 	App         string          // which app, with its codecs: those of another are strangers
 	Transport   remote.TransportConfig
@@ -230,65 +231,31 @@ func (in *Instance[K, E, S, R]) memberIDs() []string {
 
 func (in *Instance[K, E, S, R]) isMember(id string) bool { return slices.Contains(in.memberIDs(), id) }
 
-// coordinates reports whether the coordinator is in this process.
-func (in *Instance[K, E, S, R]) coordinates() bool {
+// leadsByConfig reports whether this instance coordinates a static cluster.
+func (in *Instance[K, E, S, R]) leadsByConfig() bool {
 	return in.cfg.Cluster == nil || (!in.cfg.Cluster.Client && in.cfg.Cluster.Coordinator == in.self.Instance)
 }
 
 // greet tells a peer that has just come of the newest record, and of the open attempt.
 func (in *Instance[K, E, S, R]) greet(peer string) {
-	if !in.coordinates() {
-		return
-	}
-	k := in.newest.Load()
-	if k == nil || !k.ours {
+	if !in.leads() {
 		return
 	}
 	pid := farPID(peer)
-	in.system.Root.Send(pid, k.rec)
-	in.system.Root.Send(pid, in.beatNow())
-}
-
-// beatNow is what the coordinator repeats.
-func (in *Instance[K, E, S, R]) beatNow() beat {
-	b := beat{Seq: in.newest.Load().rec.Seq, Lacks: in.problems.text(gatherMembers)}
-	if a := in.open.Load(); a != nil && uint64(in.newest.Load().rec.Epoch) < a.Number {
-		b.Attempt = *a
+	in.system.Root.Send(pid, in.newest.Load().rec)
+	if b := in.beatNow(); b != nil {
+		in.system.Root.Send(pid, *b)
 	}
-	return b
 }
 
 // tellPeers sends a message to every instance that is connected.
 func (in *Instance[K, E, S, R]) tellPeers(message any) {
-	if !in.clustered() || !in.coordinates() {
+	if !in.clustered() {
 		return
 	}
 	for _, id := range in.peers.all() {
 		in.system.Root.Send(farPID(id), message)
 	}
-}
-
-// coordinate hands a message of another instance to the coordinator, if it is here.
-func (in *Instance[K, E, S, R]) coordinate(message any) {
-	if in.coordinates() {
-		in.system.Root.Send(in.coordinator, message)
-	}
-}
-
-// follow hands what another instance says of the ledger to the follower, and a record to the coordinator: its reign may
-// be over.
-func (in *Instance[K, E, S, R]) follow(message any) {
-	switch {
-	case !in.coordinates():
-		in.system.Root.Send(in.follower, message)
-	case isRecord(message):
-		in.system.Root.Send(in.coordinator, message)
-	}
-}
-
-func isRecord(message any) bool {
-	_, is := message.(*backend.Record)
-	return is
 }
 
 // correct tells an instance that still coordinates as it believes, but no record says so any more, of the newest one.
@@ -317,25 +284,11 @@ func (in *Instance[K, E, S, R]) orphaned() bool {
 	return a != nil && k != nil && a.Term < k.rec.Term && a.Number > uint64(k.rec.Epoch)
 }
 
-// beatEvery is how often the coordinator says where it stands.
-const beatEvery = 250 * time.Millisecond
-
-// beatLoop repeats what the coordinator said: messages between instances may be lost.
-func (in *Instance[K, E, S, R]) beatLoop() {
-	every := time.NewTicker(beatEvery)
-	defer every.Stop()
-	for {
-		select {
-		case <-in.ctx.Done():
-			return
-		case <-every.C:
-			in.tellPeers(in.beatNow())
-		}
-	}
-}
-
-// greetMe asks the coordinator where things stand.
-type greetMe struct{}
+// Messages between instances that say no more than their name.
+type (
+	greetMe struct{} // tell me where things stand
+	alive   struct{}
+)
 
 func (in *Instance[K, E, S, R]) search(ctx context.Context) (*backend.Record, error) {
 	if in.isClient() {
@@ -362,7 +315,7 @@ func (in *Instance[K, E, S, R]) call(ctx context.Context, m vnode.Member) (vnode
 func (in *Instance[K, E, S, R]) callThoseBefore(ctx context.Context, newest *backend.Record) error {
 	for _, m := range []vnode.Member{memberOf(newest, in.self.Instance), newest.Coordinator} {
 		other := m.Instance != in.self.Instance
-		if m.Address == "" || m.Address == in.self.Address || (other && !(in.coordinates() && in.isMember(m.Instance))) {
+		if m.Address == "" || m.Address == in.self.Address || (other && !(in.leadsByConfig() && in.isMember(m.Instance))) {
 			continue
 		}
 		who, answered := in.call(ctx, m)

@@ -56,14 +56,14 @@ func (p *process) obey(effects []actors.FollowerEffect) {
 			}
 		case e.Open != nil:
 			p.tellOpen(*e.Open)
+		case e.Lead != nil:
+			p.lead(e.Lead, *e.Claim)
 		case e.Claim != nil:
 			p.tellClaim(*e.Claim)
 		case e.Call != nil:
 			p.call(*e.Call)
 		case e.Search:
 			w.request(p, p.search)
-		case e.Lead != nil:
-			p.lead(e.Lead)
 		case e.Left:
 			w.sayf("LEFT %s", w.who(p.self))
 			w.count("drained")

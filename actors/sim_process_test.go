@@ -107,15 +107,15 @@ func (p *process) inUse() bool {
 }
 
 // lead begins a reign: it emits what waits and takes over.
-func (p *process) lead(rec *backend.Record) {
+func (p *process) lead(rec *backend.Record, claim actors.Claimed) {
 	w := p.w
 	w.request(p, func() {
 		waiting := w.store.waiting(rec)
-		w.request(p, func() { p.reign(rec, waiting) })
+		w.request(p, func() { p.reign(rec, claim, waiting) })
 	})
 }
 
-func (p *process) reign(rec *backend.Record, waiting []actors.Waiting) {
+func (p *process) reign(rec *backend.Record, claim actors.Claimed, waiting []actors.Waiting) {
 	w := p.w
 	p.merge, p.sealed = merger.NewRules(rec.Emitted), map[vnode.Epoch]*backend.Record{}
 	for _, x := range waiting {
@@ -123,7 +123,7 @@ func (p *process) reign(rec *backend.Record, waiting []actors.Waiting) {
 	}
 	var effects []actors.Effect
 	p.newest, p.open = rec, nil
-	cluster := actors.Cluster{Members: w.members, Claim: p.says, Elastic: w.elastic}
+	cluster := actors.Cluster{Members: w.members, Claim: claim, Elastic: w.elastic}
 	p.coord, effects = actors.NewCoordinatorRules(p.self, cluster, w.limits, rec, waiting, w.now)
 	p.carry(effects)
 	w.collect(p, rec)

@@ -28,32 +28,14 @@ func (in *Instance[K, E, S, R]) spawnActors(newest *backend.Record) {
 	fatal := actor.WithGuardian(&guardian{in.stop})
 	in.spawnVnodes()
 	in.spawnCheckpointer(fatal)
-	if in.coordinates() {
-		in.spawnCoordinator(newest, fatal)
-	} else {
-		in.spawnFollower(fatal)
-	}
+	in.spawnFollower(fatal)
 	if newest != nil {
 		in.routes.Store(in.routeTo(in.newest.Load().view))
 	}
 	in.goLoops()
 }
 
-// spawnCoordinator spawns the coordinator and the merger, which live in one instance of a cluster.
-func (in *Instance[K, E, S, R]) spawnCoordinator(newest *backend.Record, fatal actor.PropsOption) {
-	root := in.system.Root
-	in.coordinator = root.Spawn(actor.PropsFromProducer(func() actor.Actor {
-		return &coordinator{in: in, ledger: in.ledger, began: time.Now(), answers: map[uint64]func(Answer){}}
-	}, fatal))
-	if in.cfg.App.Fold != nil {
-		app := merger.App[R]{Merge: in.cfg.Merge, Codec: in.cfg.App.Result, Sinks: in.sinks()}
-		in.merger = root.Spawn(actor.PropsFromProducer(func() actor.Actor { return merger.NewActor(app, in, newest.Emitted) }, fatal))
-	}
-}
-
-// spawnFollower spawns what goes by the records of a coordinator elsewhere.
 func (in *Instance[K, E, S, R]) spawnFollower(fatal actor.PropsOption) {
-	in.leader.Store(farPID(in.cfg.Cluster.Coordinator))
 	in.follower = in.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
 		return &follower{in: in, began: time.Now()}
 	}, fatal))
@@ -69,19 +51,6 @@ func (in *Instance[K, E, S, R]) spawnCheckpointer(fatal actor.PropsOption) {
 			watch: in.watch, packers: freeList[backend.Packer]{most: 1},
 		}
 	}, fatal))
-}
-
-// emitLeft emits what was sealed and not emitted before this start.
-func (in *Instance[K, E, S, R]) emitLeft(unsent []*merger.Sealed) {
-	in.waiting.Add(int64(len(unsent)))
-	for _, s := range unsent {
-		in.watch.waits(s.Epoch)
-		if in.merger == nil {
-			in.Emitted(s.Epoch)
-		} else {
-			in.system.Root.Send(in.merger, s)
-		}
-	}
 }
 
 // quiet is the actor system's log: what it says below warnings is about its own working.
@@ -142,15 +111,13 @@ func (g *guardian) HandleFailure(_ *actor.ActorSystem, s actor.Supervisor, child
 
 // goLoops starts the long-lived goroutines.
 func (in *Instance[K, E, S, R]) goLoops() {
-	if in.clustered() && in.coordinates() {
-		in.spawn(in.beatLoop)
-	}
 	if in.isClient() {
 		return
 	}
+	if in.clustered() {
+		in.spawn(in.beatLoop)
+	}
 	in.spawn(in.restoreLoop)
 	in.spawn(in.compactLoop)
-	if in.coordinates() {
-		in.spawn(in.collectLoop)
-	}
+	in.spawn(in.collectLoop)
 }

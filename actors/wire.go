@@ -63,6 +63,7 @@ const (
 	wishWant wish = iota + 1
 	wishDemand
 	wishGreet // to be told where things stand
+	wishAlive // nothing: whoever says it is there
 )
 
 // beat says where the coordinator stands: the newest record, and the open attempt if there is one. It is repeated.
@@ -70,6 +71,8 @@ type beat struct {
 	Seq     uint64
 	Attempt vnode.Attempt
 	Lacks   string // who must come before an epoch can be opened
+	Plan    *Plan  // what is to move; nil if nothing is
+	Moving  bool   // the attempt carries it out
 }
 
 // wireAnswer is an Answer whose error is named.
