@@ -6,29 +6,13 @@ import (
 	"slices"
 )
 
-// Member is an instance that may take part.
-type Member struct {
-	Instance string
-	Address  string // host:port; empty for an instance that nobody calls
-}
-
-// Membership says who is there.
-type Membership interface {
-	// Self is this instance.
-	Self() Member
-	// Members are all that are there now, self among them, by instance.
-	Members() []Member
-}
-
-// Static is a membership that never changes.
+// Static is the list of the members of a static cluster. It never changes.
 type Static struct {
 	self    Member
 	members []Member
 }
 
-var _ Membership = (*Static)(nil)
-
-// NewStatic returns the membership of self and its peers. An instance that is named twice is an error.
+// NewStatic returns the list of self and its peers. An instance that is named twice is an error.
 func NewStatic(self Member, peers ...Member) (*Static, error) {
 	all := append([]Member{self}, peers...)
 	slices.SortFunc(all, func(a, b Member) int { return cmp.Compare(a.Instance, b.Instance) })
@@ -49,8 +33,8 @@ func (s *Static) Members() []Member { return slices.Clone(s.members) }
 
 // Coordinator returns the member that coordinates a static cluster: the merger's instance if one is named, else the
 // lowest id. False if the named one is not a member.
-func Coordinator(m Membership, merger string) (Member, bool) {
-	members := m.Members()
+func Coordinator(s *Static, merger string) (Member, bool) {
+	members := s.Members()
 	if merger == "" {
 		return members[0], true
 	}

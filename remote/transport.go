@@ -127,8 +127,15 @@ const (
 func (e *RefusedError) Error() string { return fmt.Sprintf("%s refused: %s", e.Peer, e.Reason) }
 
 // ExposedError is an address off loopback where nothing protects what is sent (I12).
-type ExposedError struct{ Address string }
+type ExposedError struct {
+	Address string
+	Gossip  bool // it is of gossip, else of the transport
+}
 
 func (e *ExposedError) Error() string {
-	return fmt.Sprintf("%s is not on loopback: that takes a certificate, its key and an authority, or insecure = true", e.Address)
+	takes := "a certificate, its key and an authority"
+	if e.Gossip {
+		takes = "a gossip key"
+	}
+	return fmt.Sprintf("%s is not on loopback: that takes %s, or insecure = true", e.Address, takes)
 }
