@@ -51,6 +51,11 @@ func (in *Instance[K, E, S, R]) settle(ctx context.Context) error {
 	if err := in.Err(); err != nil {
 		return fmt.Errorf("close: the instance had ended: %w", err)
 	}
+	if in.elastic() {
+		if alone, err := in.giveAway(ctx); err != nil || !alone {
+			return err
+		}
+	}
 	in.shut()
 	if err := in.flush(ctx); err != nil {
 		return fmt.Errorf("close: not everything is sealed: %w", err)
@@ -59,6 +64,29 @@ func (in *Instance[K, E, S, R]) settle(ctx context.Context) error {
 		return fmt.Errorf("close: not everything is emitted, or that is not recorded: %w", err)
 	}
 	return nil
+}
+
+// giveAway seals what was pushed here, and leaves everything else to the other members. If there are none, it says so.
+func (in *Instance[K, E, S, R]) giveAway(ctx context.Context) (alone bool, err error) {
+	for _, p := range in.allProducers() {
+		p.shut()
+		if err := p.flushed(ctx); err != nil {
+			return false, fmt.Errorf("close: not everything is sealed: %w", err)
+		}
+	}
+	for _, s := range in.allSources() {
+		if s.pushed == nil {
+			continue
+		}
+		s.pushed.shut()
+		if err := s.pushed.Flush(ctx); err != nil {
+			return false, fmt.Errorf("close: not everything is sealed: %w", err)
+		}
+	}
+	if alone, err = in.settleElastic(ctx); err != nil {
+		return false, fmt.Errorf("close: the others did not take over what this instance has: %w", err)
+	}
+	return alone, nil
 }
 
 // emissionRecorded reports whether the newest record says that its epoch is emitted. Once it is, it asks for that record.
@@ -90,6 +118,9 @@ func (in *Instance[K, E, S, R]) Abort(why error) {
 		in.mu.Unlock()
 		for _, end := range ends {
 			end(why)
+		}
+		if err := in.part(); err != nil {
+			in.cfg.Log.Warn("leave the membership", zap.Error(err))
 		}
 		in.stopActors()
 		_ = in.closeTransport()

@@ -32,8 +32,8 @@ type following interface {
 	tell(message any) // to the coordinator, wherever it is
 	// lead tries to begin a term.
 	lead(rec *backend.Record, claim Claimed)
-	// left ends an instance that was to leave.
-	left()
+	// departed ends an instance that was to leave.
+	departed()
 	// told takes what the coordinator plans.
 	told(b beat)
 	// cannotReach lists the members that this instance cannot reach now; nil where nobody asks.
@@ -148,7 +148,7 @@ func (f *follower) carry(ctx actor.Context, effects []FollowerEffect) {
 		case e.Lead != nil:
 			f.in.lead(e.Lead, *e.Claim)
 		case e.Left:
-			f.in.left()
+			f.in.departed()
 		case e.Open != nil:
 			f.in.opened(*e.Open)
 		case e.Claim != nil:

@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -90,7 +89,7 @@ func (in *Instance[K, E, S, R]) leaveUnread(k *known) {
 			continue
 		}
 		in.mu.Lock()
-		read, leaves := in.sources[s.Source] != nil, in.leaving[s.Source]
+		read, leaves := in.sources[s.Source] != nil || in.offers[s.Source] != nil, in.leaving[s.Source]
 		if !read && !leaves {
 			in.leaving[s.Source] = true
 		}
@@ -146,6 +145,7 @@ func (in *Instance[K, E, S, R]) sealed(rec *backend.Record) {
 	in.problems.fine(sealEpoch)
 	in.watch.stands(rec.Attempt)
 	poke(in.sealedAt)
+	poke(in.planAt)
 	if rec.Coordinator != in.self {
 		in.emittedAt.Store(uint64(rec.Emitted))
 	}

@@ -38,15 +38,17 @@ type Instance[K vnode.Key, E, S, R any] struct {
 	transport remote.Transport // nil for an instance that is alone
 	hears     atomic.Bool      // the actors are there: peers may come
 	peers     peers
-	modes     wireModes
-	records   *backend.RecordWire
-	landings  freeList[landing[E]]
-	seen      seenOrigins
-	asks      asks
-	finds     finds
-	routes    atomic.Pointer[routes]
-	leader    atomic.Pointer[string]        // the coordinator's instance; nil while none is known
-	open      atomic.Pointer[vnode.Attempt] // newest told of
+	stretch
+	loads    loads[K, S]
+	modes    wireModes
+	records  *backend.RecordWire
+	landings freeList[landing[E]]
+	seen     seenOrigins
+	asks     asks
+	finds    finds
+	routes   atomic.Pointer[routes]
+	leader   atomic.Pointer[string]        // the coordinator's instance; nil while none is known
+	open     atomic.Pointer[vnode.Attempt] // newest told of
 
 	ctx    context.Context // ends when the instance does
 	cancel context.CancelCauseFunc
@@ -82,6 +84,8 @@ type Instance[K vnode.Key, E, S, R any] struct {
 	mu        sync.Mutex // guards what follows
 	sources   map[string]*source[K, E]
 	leaving   map[string]bool // sources that are being given back
+	offers    map[string]*offer[E]
+	claiming  map[string]bool // sources that are pushed here, and being attached again
 	producers map[string]*Producer[K, E]
 	news      chan struct{} // closed and replaced at every record and emission
 	closed    bool
@@ -153,8 +157,8 @@ func newInstance[K vnode.Key, E, S, R any](cfg Config[K, E, S, R]) (*Instance[K,
 	in := &Instance[K, E, S, R]{
 		cfg: cfg, self: vnode.Member{Instance: cfg.Instance, Incarnation: id}, segments: backend.NewRecent(cfg.Store),
 		done: make(chan struct{}), closer: make(chan struct{}), restores: newInbox[vnode.ID](),
-		sealedAt: make(chan struct{}, 1), recordAt: make(chan struct{}, 1), results: newResults[R](),
-		sources: map[string]*source[K, E]{}, leaving: map[string]bool{}, producers: map[string]*Producer[K, E]{},
+		sealedAt: make(chan struct{}, 1), stretch: stretch{planAt: make(chan struct{}, 1)}, recordAt: make(chan struct{}, 1), results: newResults[R](),
+		sources: map[string]*source[K, E]{}, leaving: map[string]bool{}, claiming: map[string]bool{}, producers: map[string]*Producer[K, E]{},
 		ends: map[string]func(error){}, opening: map[string]chan struct{}{}, news: make(chan struct{}),
 	}
 	in.ctx, in.cancel = context.WithCancelCause(context.Background())

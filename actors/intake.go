@@ -36,8 +36,14 @@ func (in *Instance[K, E, S, R]) ask(ctx context.Context, r Request) (Answer, err
 }
 
 // Attach reads a source from its sealed position on. The channel is closed when the end of the source is sealed.
+//
+// In an elastic cluster it makes the source one that this member can read: whichever member the assignment names reads it.
 func (in *Instance[K, E, S, R]) Attach(ctx context.Context, name string, from Source[E]) (<-chan struct{}, error) {
-	done, err := in.attach(ctx, name, from, nil)
+	attach := func() (<-chan struct{}, error) { return in.attach(ctx, name, from, nil) }
+	if in.elastic() {
+		attach = func() (<-chan struct{}, error) { return in.offer(ctx, name, from) }
+	}
+	done, err := attach()
 	if err != nil {
 		return nil, fmt.Errorf("attach source %q: %w", name, err)
 	}
@@ -79,6 +85,7 @@ func (in *Instance[K, E, S, R]) runSource(caller context.Context, s *source[K, E
 		return
 	}
 	view := in.newest.Load().view
+	s.granted.Store(true)
 	s.rules = NewSourceRules(s.name, view)
 	s.begin(view.Cuts[s.name], false)
 	s.line.Note(time.Time{}, StepAttach, "source %s goes on behind %d", s.name, view.Cuts[s.name])
@@ -153,7 +160,7 @@ func (in *Instance[K, E, S, R]) reserve(s *source[K, E]) error {
 	switch {
 	case in.closed:
 		return ErrClosed
-	case in.sources[s.name] != nil:
+	case in.sources[s.name] != nil || in.offers[s.name] != nil:
 		return ErrAttached
 	case in.leaving[s.name]:
 		return errLeaving
@@ -166,7 +173,7 @@ func (in *Instance[K, E, S, R]) newSource(name string, from Source[E], pushed pu
 	s := &source[K, E]{
 		name: name, from: from, pushed: pushed, target: in.target(), batch: batchLen(in.capacity()),
 		inbox: newInbox[toSource](), free: freeList[vnode.Batch[E]]{most: 2 * in.capacity()}, done: make(chan struct{}),
-		buffers: make([]vnode.Run[E], in.capacity()), heard: time.Now(), inFlight: make([]atomic.Int64, 1+len(in.memberIDs())),
+		buffers: make([]vnode.Run[E], in.capacity()), heard: time.Now(), inFlight: make([]atomic.Int64, in.destinations()),
 		flights: make([]atomic.Int32, in.capacity()),
 		checks:  in.cfg.App.Keys.ID() == "string", credit: min(in.cfg.Limits.InFlight, maxInFlight),
 	}
@@ -262,7 +269,7 @@ func (in *Instance[K, E, S, R]) openProducer(caller context.Context, name string
 	var r opened[K, E]
 	var a Answer
 	if a, r.err = in.ask(in.ctx, Request{Producer: name, Retire: in.idleProducer()}); r.err == nil {
-		r.producer = newProducer(name, a.Generation, in.target(), 1+len(in.memberIDs()))
+		r.producer = newProducer(name, a.Generation, in.target(), in.destinations())
 		in.register(r.producer)
 	}
 	select {

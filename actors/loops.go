@@ -95,8 +95,14 @@ func (in *Instance[K, E, S, R]) restore(vnodes []vnode.ID) (left []vnode.ID, err
 	var mu sync.Mutex // guards given and size: slices come from several goroutines
 	var given vnode.Set
 	var size uint64
-	err = backend.Restorer{Objects: in.cfg.Store, Record: k.rec}.Restore(in.ctx, vnodes, func(r backend.RestoredSlice) error {
-		if err := in.give(k, r); err != nil {
+	loaded, had := in.loads.take(vnodes)
+	for _, v := range vnodes {
+		if _, some := had[v]; !some {
+			had[v] = backend.Loaded{}
+		}
+	}
+	err = backend.Restorer{Objects: in.cfg.Store, Record: k.rec}.Continue(in.ctx, had, func(r backend.RestoredSlice) error {
+		if err := in.give(k, r, loaded[r.Vnode]); err != nil {
 			return err
 		}
 		mu.Lock()
@@ -133,17 +139,14 @@ func (in *Instance[K, E, S, R]) serve() {
 }
 
 // give builds a vnode's slice and begins a life of it.
-func (in *Instance[K, E, S, R]) give(k *known, r backend.RestoredSlice) (err error) {
+func (in *Instance[K, E, S, R]) give(k *known, r backend.RestoredSlice, slice *vnode.Slice[K, S]) (err error) {
 	defer func() {
 		if x := recover(); x != nil {
 			err = fmt.Errorf("vnode %d: the state codec panicked: %v", r.Vnode, x)
 		}
 	}()
-	slice := vnode.NewSlice(in.cfg.App.Keys, in.cfg.App.State)
-	for _, d := range r.Deltas {
-		if err := slice.Load(d); err != nil {
-			return fmt.Errorf("vnode %d: %w", r.Vnode, err)
-		}
+	if slice, err = in.load(slice, r); err != nil {
+		return err
 	}
 	positions := r.Positions.Clone()
 	for source, at := range k.view.Cuts {

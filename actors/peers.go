@@ -31,6 +31,8 @@ type ClusterConfig struct {
 // peers is what an instance knows of the others that are connected to it.
 type peers struct {
 	addresses sync.Map // of member's id to where it is now
+	lives     lives
+	places    places
 
 	mu sync.Mutex // guards up
 	up map[string]remote.Hello
@@ -45,6 +47,15 @@ func (p *peers) set(h remote.Hello, up bool) {
 		delete(p.up, h.Member.Instance)
 	}
 }
+
+func (p *peers) upOf(id string) (remote.Hello, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h, up := p.up[id]
+	return h, up
+}
+
+func (p *peers) heardAt(m vnode.Member) time.Time { return p.lives.heardAt(m) }
 
 func (p *peers) all() []string {
 	p.mu.Lock()
@@ -120,7 +131,7 @@ func (h handler[K, E, S, R]) Check(peer remote.Hello) error {
 	case !peer.Client && !h.in.isMember(peer.Member.Instance):
 		return fmt.Errorf("%q is no member: members are %v", peer.Member.Instance, h.in.memberIDs())
 	}
-	if k := h.in.newest.Load(); k != nil && memberOf(k.rec, peer.Member.Instance) == whole(peer).Member {
+	if k := h.in.newest.Load(); k != nil && !peer.Client && h.in.mayLiveAt(k, whole(peer).Member) {
 		h.in.livesAt(whole(peer).Member)
 	}
 	return nil
@@ -128,6 +139,7 @@ func (h handler[K, E, S, R]) Check(peer remote.Hello) error {
 
 // Up implements [remote.Handler]: whoever comes is told where things stand.
 func (h handler[K, E, S, R]) Up(peer remote.Hello) {
+	h.in.peers.lives.hear(whole(peer).Member)
 	h.in.peers.set(whole(peer), true)
 	h.in.greet(peer.Member.Instance)
 }
@@ -137,6 +149,9 @@ func (h handler[K, E, S, R]) Down(peer remote.Hello, _ error) { h.in.peers.set(w
 
 // Receive implements [remote.Handler].
 func (h handler[K, E, S, R]) Receive(from remote.Hello, data []byte, done func()) error {
+	if h.in.elastic() {
+		h.in.peers.lives.hear(whole(from).Member)
+	}
 	return h.in.received(whole(from), data, done)
 }
 
@@ -188,6 +203,10 @@ func (in *Instance[K, E, S, R]) hear() {
 // dialOthers keeps connections to the other members: at the address with which one came, or was admitted, since this
 // start, else at the configured one.
 func (in *Instance[K, E, S, R]) dialOthers() {
+	if in.elastic() || in.isClient() {
+		in.transport.Dial(in.others())
+		return
+	}
 	var others []remote.Member
 	for _, m := range in.cfg.Cluster.Members {
 		if m.Instance == in.self.Instance {
@@ -229,7 +248,60 @@ func (in *Instance[K, E, S, R]) memberIDs() []string {
 	return ids
 }
 
-func (in *Instance[K, E, S, R]) isMember(id string) bool { return slices.Contains(in.memberIDs(), id) }
+// isMember reports whether an instance may be a member. Of an elastic cluster any may, and a client learns who is.
+func (in *Instance[K, E, S, R]) isMember(id string) bool {
+	return in.elastic() || in.isClient() || slices.Contains(in.memberIDs(), id)
+}
+
+// mayLiveAt reports whether somebody who comes is to be answered where it says: it is in force, or nobody else of its id
+// is connected.
+func (in *Instance[K, E, S, R]) mayLiveAt(k *known, m vnode.Member) bool {
+	if memberOf(k.rec, m.Instance) == m {
+		return true
+	}
+	up, connected := in.peers.upOf(m.Instance)
+	return in.elastic() && (!connected || up.Member == m)
+}
+
+// others are all instances that are worth a connection: the members of the newest record, those that the membership knows,
+// those that came, and for a client those of its configuration.
+func (in *Instance[K, E, S, R]) others() []remote.Member {
+	at := map[string]string{}
+	for _, m := range in.cfg.Cluster.Members {
+		at[m.Instance] = m.Address
+	}
+	if list := in.present.Load(); list != nil {
+		for id, m := range *list {
+			at[id] = m.Address
+		}
+	}
+	k := in.newest.Load()
+	if k != nil {
+		for _, m := range append([]vnode.Member{k.rec.Coordinator}, k.rec.Assignment.Members...) {
+			if at[m.Instance] == "" || in.isClient() {
+				at[m.Instance] = m.Address
+			}
+		}
+	}
+	in.peers.addresses.Range(func(id, address any) bool {
+		_, known := at[id.(string)]
+		x, heard := in.peers.lives.at.Load(id)
+		if known || (heard && time.Since(time.Unix(0, x.(*life).heard.Load())) < rememberFor) {
+			at[id.(string)] = address.(string)
+		} else if heard {
+			in.peers.addresses.Delete(id)
+		}
+		return true
+	})
+	delete(at, in.self.Instance)
+	var out []remote.Member
+	for _, id := range slices.Sorted(maps.Keys(at)) {
+		if at[id] != "" {
+			out = append(out, remote.Member{Instance: id, Address: at[id]})
+		}
+	}
+	return out
+}
 
 // leadsByConfig reports whether this instance coordinates a static cluster.
 func (in *Instance[K, E, S, R]) leadsByConfig() bool {
@@ -271,6 +343,7 @@ func (in *Instance[K, E, S, R]) repeat() {
 	if in.changed() > 0 || in.orphaned() {
 		in.tell(want{})
 	}
+	in.sayAlive()
 	in.asks.repeat(in.tell)
 	if in.checkpointer != nil {
 		in.system.Root.Send(in.checkpointer, remind{})
@@ -292,7 +365,7 @@ type (
 
 func (in *Instance[K, E, S, R]) search(ctx context.Context) (*backend.Record, error) {
 	if in.isClient() {
-		for _, m := range in.cfg.Cluster.Members { // it may not know yet who coordinates
+		for _, m := range in.others() { // it may not know yet who coordinates
 			in.system.Root.Send(farPID(m.Instance), greetMe{})
 		}
 		return nil, nil

@@ -44,7 +44,7 @@ func (in *Instance[K, E, S, R]) lead(rec *backend.Record, claim Claimed) {
 			in.system.Root.Send(in.follower, resigned{why: err})
 			return
 		}
-		in.emitting0(len(unsent))
+		in.waiting.Store(int64(len(unsent)))
 		in.enthrone(r, rec)
 		in.system.Root.Send(r.coordinator, begin{newest: rec, waiting: waiting, self: in.self, cluster: in.cluster(claim), limits: in.coordinatorLimits()})
 		in.emitLeft(r, unsent)

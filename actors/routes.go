@@ -2,6 +2,7 @@ package actors
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/sheaf-go/sheaf/vnode"
@@ -28,8 +29,53 @@ func (in *Instance[K, E, S, R]) routeTo(w *vnode.View) *routes {
 				pid = farPID(owner.Instance)
 				far[owner.Instance] = pid
 			}
-			r.pids[v], r.dest[v] = pid, uint16(1+slices.Index(in.memberIDs(), owner.Instance))
+			r.pids[v], r.dest[v] = pid, in.destination(owner.Instance)
 		}
 	}
 	return r
+}
+
+// maxDestinations is of how many instances of an elastic cluster the bytes in flight are counted each for itself.
+const maxDestinations = 255
+
+// destinations is how many counts of bytes in flight a source needs.
+func (in *Instance[K, E, S, R]) destinations() int {
+	if in.cfg.Cluster == nil || (!in.elastic() && !in.isClient()) {
+		return 1 + len(in.memberIDs())
+	}
+	return 1 + maxDestinations
+}
+
+// places gives every instance that is sent something a number, from 1. Where there are too many, some share one.
+type places struct {
+	mu  sync.Mutex // guards ids
+	ids []string
+}
+
+func (p *places) of(id string) uint16 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := slices.Index(p.ids, id)
+	if i < 0 && len(p.ids) < maxDestinations {
+		i = len(p.ids)
+		p.ids = append(p.ids, id)
+	}
+	return uint16(1 + max(i, 0))
+}
+
+func (p *places) name(i uint16) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i == 0 || int(i) > len(p.ids) {
+		return ""
+	}
+	return p.ids[i-1]
+}
+
+// destination is the number of another instance.
+func (in *Instance[K, E, S, R]) destination(id string) uint16 {
+	if i := slices.Index(in.memberIDs(), id); i >= 0 && !in.isClient() {
+		return uint16(1 + i)
+	}
+	return in.peers.places.of(id)
 }

@@ -60,6 +60,7 @@ type source[K vnode.Key, E any] struct {
 	sealed   atomic.Uint64
 	ended    atomic.Bool
 	stopping atomic.Bool
+	granted  atomic.Bool // a record made this instance its reader
 
 	// Owned by the goroutine that runs.
 	rules   *SourceRules

@@ -8,7 +8,6 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/sheaf-go/sheaf/backend"
-	"github.com/sheaf-go/sheaf/merger"
 	"github.com/sheaf-go/sheaf/vnode"
 	"go.uber.org/zap"
 	"go.uber.org/zap/exp/zapslog"
@@ -120,4 +119,7 @@ func (in *Instance[K, E, S, R]) goLoops() {
 	in.spawn(in.restoreLoop)
 	in.spawn(in.compactLoop)
 	in.spawn(in.collectLoop)
+	if in.elastic() {
+		in.spawn(in.prepareLoop)
+	}
 }

@@ -207,7 +207,10 @@ func (in *Instance[K, E, S, R]) toDest(dest int) string {
 	case dest == 0:
 		return " to " + in.self.Instance
 	}
-	return " to " + in.memberIDs()[dest-1]
+	if ids := in.memberIDs(); !in.isClient() && dest <= len(ids) {
+		return " to " + ids[dest-1]
+	}
+	return " to " + in.peers.places.name(uint16(dest))
 }
 
 // Timeline says what the instance did to recover, oldest first: at its start, and whenever something failed since.

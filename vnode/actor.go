@@ -29,6 +29,8 @@ type Instance[K Key, E, S any] interface {
 	Answer(r Reply)
 	// Capture hands a capture over to the checkpointer.
 	Capture(c Capture)
+	// Moves reports whether v, which has just captured for an attempt, moves with its seal.
+	Moves(a Attempt, v ID) bool
 	// Took says that v has taken n events more.
 	Took(v ID, n int)
 	// Applied says that v changed for the first time since its last capture (true), or that the change is captured
@@ -253,6 +255,9 @@ func (a *Actor[K, E, S, R]) do(s Step, b *Batch[E]) {
 	}
 	if s.Capture != nil {
 		a.capture(s.Capture)
+		if a.inst.Moves(s.Capture.Attempt, a.id) {
+			a.rules.Stop(s.Capture.Attempt)
+		}
 	}
 	switch {
 	case s.Hold:

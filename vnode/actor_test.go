@@ -32,6 +32,7 @@ func (p *process) Restore(vnode.ID)                         {}
 func (p *process) Answer(vnode.Reply)                       {}
 func (p *process) Capture(c vnode.Capture)                  { p.captures <- c }
 func (p *process) Took(vnode.ID, int)                       {}
+func (p *process) Moves(vnode.Attempt, vnode.ID) bool       { return false }
 func (p *process) Applied(vnode.ID, bool)                   {}
 func (p *process) Rejected(vnode.Rejected[add])             {}
 func (p *process) Panicked(_ vnode.ID, e *vnode.PanicError) { p.panics <- e }

@@ -1,0 +1,273 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/sheaf-go/sheaf/remote"
+	"github.com/sheaf-go/sheaf/vnode"
+)
+
+// ElasticConfig is how an instance lives in an elastic cluster.
+type ElasticConfig struct {
+	Elastic
+	Membership remote.Membership // who is there
+	Zone       string            // failure domain
+	Weight     uint32            // share of the vnodes relative to the others; 0 counts as 1
+}
+
+// How patient an instance is with those that it does not hear.
+const (
+	aliveEvery  = 500 * time.Millisecond  // it tells every member that it is there
+	silentFor   = 2500 * time.Millisecond // a member that says nothing for so long cannot be reached
+	silentLeft  = time.Second             // the same, of one that the membership does not know any more
+	electTurn   = 150 * time.Millisecond  // one candidate waits for the one before it
+	electStill  = 2                       // time-outs of an epoch for which the ledger may stand still while one is wanted
+	electBeyond = 3 * time.Second         // for which it must before an instance that it leaves out takes over
+	rememberFor = 30 * time.Second        // where somebody who is no member was heard from
+)
+
+// stretch is what an instance of an elastic cluster knows of the others, beside its peers.
+type stretch struct {
+	present  atomic.Pointer[map[string]remote.Member] // newest list of the membership, by instance; nil: none came
+	was      map[string]bool                          // in an earlier list; the follower's alone
+	lost     map[vnode.Member]time.Time               // since when each is not heard; the follower's alone
+	aliveAt  time.Time                                // when the members were last told of this one; the follower's alone
+	departs  atomic.Bool
+	hasLeft  atomic.Bool
+	plan     atomic.Pointer[toldPlan]
+	prepared atomic.Pointer[PlanID]
+	planAt   chan struct{} // holds a token after a plan, and after a seal while there is one
+}
+
+// toldPlan is what the coordinator last said of its plan.
+type toldPlan struct {
+	plan    *Plan
+	attempt vnode.Attempt // that carries it out; zero: none yet
+}
+
+// elastic reports whether this is a member of an elastic cluster.
+func (in *Instance[K, E, S, R]) elastic() bool {
+	return in.cfg.Cluster != nil && in.cfg.Cluster.Elastic != nil && !in.cfg.Cluster.Client
+}
+
+// election is how patient this instance is as a candidate.
+func (in *Instance[K, E, S, R]) election() *Election {
+	spread := float64(in.self.Incarnation[15]) / 255
+	return &Election{Turn: electTurn, Still: electStill * in.cfg.Timeout, Outside: electBeyond, Jitter: spread}
+}
+
+// join makes this instance known, and learns who else is there.
+func (in *Instance[K, E, S, R]) join(context.Context) error {
+	if !in.elastic() {
+		return nil
+	}
+	return in.cfg.Cluster.Elastic.Membership.Join(in.ctx, in.announced(), func(all []remote.Member) {
+		list := make(map[string]remote.Member, len(all))
+		for _, m := range all {
+			list[m.Instance] = m
+		}
+		in.present.Store(&list)
+		in.dialOthers()
+		in.lookNow()
+	})
+}
+
+// announced is what the membership says of this instance.
+func (in *Instance[K, E, S, R]) announced() remote.Member {
+	e := in.cfg.Cluster.Elastic
+	return remote.Member{
+		Instance: in.self.Instance, Incarnation: in.self.Incarnation, Address: in.self.Address,
+		Zone: e.Zone, Weight: e.Weight, Leaving: in.departs.Load(),
+	}
+}
+
+// part ends the membership: on purpose if this instance has left.
+func (in *Instance[K, E, S, R]) part() error {
+	if !in.elastic() {
+		return nil
+	}
+	m := in.cfg.Cluster.Elastic.Membership
+	if !in.hasLeft.Load() {
+		return m.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	return m.Leave(ctx)
+}
+
+// lookNow makes the follower look at what is due.
+func (in *Instance[K, E, S, R]) lookNow() { in.system.Root.Send(in.follower, look{}) }
+
+// amend brings what this instance claims up to date.
+func (in *Instance[K, E, S, R]) amend(c *Claimed) {
+	if !in.elastic() {
+		return
+	}
+	c.Zone, c.Weight, c.Leaving = in.cfg.Cluster.Elastic.Zone, in.cfg.Cluster.Elastic.Weight, in.departs.Load()
+	c.Offers = in.offered()
+	if p := in.prepared.Load(); p != nil {
+		c.Prepared = *p
+	}
+}
+
+// told takes what the coordinator plans.
+func (in *Instance[K, E, S, R]) told(b beat) {
+	if !in.elastic() {
+		return
+	}
+	t := &toldPlan{plan: b.Plan}
+	if b.Moving {
+		t.attempt = b.Attempt
+	}
+	if old := in.plan.Swap(t); b.Plan != nil && (old == nil || old.plan == nil || old.plan.ID != b.Plan.ID) {
+		poke(in.planAt)
+	}
+}
+
+// Moves reports whether a vnode that captures for an attempt moves with its seal.
+func (in *Instance[K, E, S, R]) Moves(a vnode.Attempt, v vnode.ID) bool {
+	t := in.plan.Load()
+	return t != nil && t.plan != nil && t.attempt == a && t.plan.Moving(v)
+}
+
+// departed ends an instance that was to leave, and has.
+func (in *Instance[K, E, S, R]) departed() {
+	in.hasLeft.Store(true)
+	in.tellNews()
+}
+
+// sayAlive tells every member, now and then, that this one is there.
+func (in *Instance[K, E, S, R]) sayAlive() {
+	k := in.newest.Load()
+	if !in.elastic() || k == nil || time.Since(in.aliveAt) < aliveEvery {
+		return
+	}
+	in.aliveAt = time.Now()
+	for _, m := range k.rec.Assignment.Members {
+		if m.Instance != in.self.Instance {
+			in.system.Root.Send(farPID(m.Instance), alive{})
+		}
+	}
+}
+
+// cannotReach lists the members that cannot be reached now: those whose id another incarnation has, whose address
+// refuses, and those of which nothing is heard.
+func (in *Instance[K, E, S, R]) cannotReach() []vnode.Member {
+	k := in.newest.Load()
+	if !in.elastic() || k == nil {
+		return nil
+	}
+	refuses := map[string]bool{}
+	for _, p := range in.transport.Status() {
+		refuses[p.Instance] = !p.Up && errors.Is(p.Err, syscall.ECONNREFUSED)
+	}
+	known := k.rec.Assignment.Members
+	if !slices.Contains(known, k.rec.Coordinator) && k.rec.Coordinator.Instance != "" {
+		known = append(slices.Clone(known), k.rec.Coordinator)
+	}
+	var out []vnode.Member
+	seen := make(map[vnode.Member]time.Time, len(known))
+	for _, m := range known {
+		if m.Instance == in.self.Instance || m.Address == "" {
+			continue
+		}
+		since, gone := in.silence(m, refuses[m.Instance])
+		if !since.IsZero() {
+			seen[m] = since
+		}
+		if gone {
+			out = append(out, m)
+		}
+	}
+	in.lost = seen
+	return out
+}
+
+// silence says since when nothing is heard of a member, and whether that is long enough.
+func (in *Instance[K, E, S, R]) silence(m vnode.Member, refuses bool) (since time.Time, gone bool) {
+	up, connected := in.peers.upOf(m.Instance)
+	if connected && up.Member.Incarnation != m.Incarnation {
+		return time.Now(), true
+	}
+	heard := in.peers.heardAt(m)
+	if connected && time.Since(heard) < silentLeft {
+		return time.Time{}, false
+	}
+	since, known := in.lost[m]
+	if !known {
+		since = time.Now()
+	}
+	quiet := time.Since(since)
+	if heard.After(since) {
+		quiet = time.Since(heard)
+	}
+	return since, refuses || quiet > silentFor || (quiet > silentLeft && in.vanished(m))
+}
+
+// vanished reports whether the membership has forgotten a member that it knew.
+func (in *Instance[K, E, S, R]) vanished(m vnode.Member) bool {
+	list := in.present.Load()
+	if list == nil {
+		return false
+	}
+	now, there := (*list)[m.Instance]
+	if there {
+		if in.was == nil {
+			in.was = map[string]bool{}
+		}
+		in.was[m.Instance] = true
+		return now.Incarnation != [16]byte{} && now.Incarnation != m.Incarnation
+	}
+	return in.was[m.Instance]
+}
+
+// lives is when each instance was last heard.
+type lives struct {
+	at sync.Map // of instance to *life
+}
+
+type life struct {
+	member vnode.Member
+	heard  atomic.Int64 // nanoseconds since 1970
+}
+
+func (l *lives) hear(m vnode.Member) {
+	x, known := l.at.Load(m.Instance)
+	if !known || x.(*life).member != m {
+		x = &life{member: m}
+		l.at.Store(m.Instance, x)
+	}
+	x.(*life).heard.Store(time.Now().UnixNano())
+}
+
+// heardAt is when a member was last heard; zero if it never was.
+func (l *lives) heardAt(m vnode.Member) time.Time {
+	if x, known := l.at.Load(m.Instance); known && x.(*life).member == m {
+		return time.Unix(0, x.(*life).heard.Load())
+	}
+	return time.Time{}
+}
+
+// settleElastic makes this instance leave the others everything that it has. If there are no others, it reports so.
+func (in *Instance[K, E, S, R]) settleElastic(ctx context.Context) (alone bool, err error) {
+	in.departs.Store(true)
+	_ = in.cfg.Cluster.Elastic.Membership.Update(in.announced()) // a hint
+	in.lookNow()
+	err = in.await(ctx, func() bool {
+		alone = in.isAlone()
+		return alone || in.hasLeft.Load()
+	})
+	return alone && !in.hasLeft.Load(), err
+}
+
+// isAlone reports whether no other instance is a member, or about to be one.
+func (in *Instance[K, E, S, R]) isAlone() bool {
+	k := in.newest.Load()
+	return len(k.rec.Assignment.Members) == 1 && k.ours && len(in.peers.all()) == 0
+}

@@ -1,0 +1,135 @@
+package actors
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/vnode"
+)
+
+// loads are the slices of vnodes that are about to move here: loaded, and kept up with what is sealed since, so that
+// only the last delta is left to be read when a record makes them this instance's own.
+type loads[K vnode.Key, S any] struct {
+	mu     sync.Mutex // guards slices, and is held while they are brought up to date
+	slices map[vnode.ID]*load[K, S]
+}
+
+type load[K vnode.Key, S any] struct {
+	slice *vnode.Slice[K, S]
+	had   backend.Loaded
+}
+
+// take takes what is loaded of vnodes.
+func (l *loads[K, S]) take(vnodes []vnode.ID) (map[vnode.ID]*vnode.Slice[K, S], map[vnode.ID]backend.Loaded) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	slices, had := map[vnode.ID]*vnode.Slice[K, S]{}, map[vnode.ID]backend.Loaded{}
+	for _, v := range vnodes {
+		if x := l.slices[v]; x != nil {
+			slices[v], had[v] = x.slice, x.had
+			delete(l.slices, v)
+		}
+	}
+	return slices, had
+}
+
+// load applies what was read of a vnode: on top of slice, or as a whole one.
+func (in *Instance[K, E, S, R]) load(slice *vnode.Slice[K, S], r backend.RestoredSlice) (_ *vnode.Slice[K, S], err error) {
+	defer func() {
+		if x := recover(); x != nil {
+			err = fmt.Errorf("vnode %d: the state codec panicked: %v", r.Vnode, x)
+		}
+	}()
+	if !r.Continues || slice == nil {
+		slice = vnode.NewSlice(in.cfg.App.Keys, in.cfg.App.State)
+	}
+	for _, d := range r.Deltas {
+		if err := slice.Load(d); err != nil {
+			return nil, fmt.Errorf("vnode %d: %w", r.Vnode, err)
+		}
+	}
+	return slice, nil
+}
+
+// prepareLoop loads what is to move here, and keeps up with what is sealed until it does.
+func (in *Instance[K, E, S, R]) prepareLoop() {
+	retry := newBackoff()
+	for {
+		select {
+		case <-in.ctx.Done():
+			return
+		case <-in.planAt:
+		}
+		plan, comes := in.coming()
+		err := in.prepare(comes)
+		switch {
+		case err != nil:
+			in.problems.failed(doPrepare, err)
+			if retry.wait(in.ctx) != nil {
+				return
+			}
+			poke(in.planAt)
+		case plan != nil:
+			in.problems.fine(doPrepare)
+			retry.tries = 0
+			if in.prepared.Swap(&plan.ID); len(comes) > 0 {
+				in.lookNow()
+			}
+		}
+	}
+}
+
+const doPrepare = "load vnodes that are to move here"
+
+// coming lists the vnodes that a plan moves here.
+func (in *Instance[K, E, S, R]) coming() (*Plan, []vnode.ID) {
+	t := in.plan.Load()
+	if t == nil || t.plan == nil {
+		return nil, nil
+	}
+	var vnodes []vnode.ID
+	for _, m := range t.plan.Moves {
+		if m.To == in.self.Instance {
+			vnodes = slices.Collect(m.Vnodes.All)
+		}
+	}
+	return t.plan, vnodes
+}
+
+// prepare brings the loaded slices of vnodes to the newest record, and drops all others.
+func (in *Instance[K, E, S, R]) prepare(vnodes []vnode.ID) error {
+	l, k := &in.loads, in.newest.Load()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	had := map[vnode.ID]backend.Loaded{}
+	before := l.slices
+	l.slices = map[vnode.ID]*load[K, S]{}
+	for _, v := range vnodes {
+		if had[v] = (backend.Loaded{}); before[v] != nil {
+			had[v], l.slices[v] = before[v].had, before[v]
+		}
+	}
+	if len(had) == 0 {
+		return nil
+	}
+	var mu sync.Mutex // guards l.slices: slices come from several goroutines
+	return backend.Restorer{Objects: in.cfg.Store, Record: k.rec}.Continue(in.ctx, had, func(r backend.RestoredSlice) error {
+		mu.Lock()
+		x := l.slices[r.Vnode]
+		delete(l.slices, r.Vnode) // if this fails, it is loaded anew
+		mu.Unlock()
+		if x == nil {
+			x = &load[K, S]{}
+		}
+		slice, err := in.load(x.slice, r)
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		l.slices[r.Vnode] = &load[K, S]{slice: slice, had: r.Loaded}
+		return nil
+	})
+}
