@@ -60,7 +60,12 @@ type (
 		why      error
 		standing *backend.Record
 	}
-	look     struct{} // at what is due, now
+	look       struct{} // at what is due, now
+	doubt      struct{} // whether the newest record known is the newest
+	proclaimed struct { // by the coordinator that is here
+		rec  *backend.Record
+		emit func(*backend.Record) // nil if it seals nothing
+	}
 	searched struct{ rec *backend.Record }
 	called   struct {
 		who      vnode.Member
@@ -87,6 +92,13 @@ func (f *follower) Receive(ctx actor.Context) {
 		f.arm(ctx)
 	case look:
 		f.look(ctx)
+	case doubt:
+		f.carry(ctx, f.rules.Doubt())
+	case proclaimed:
+		f.carry(ctx, f.rules.Learn(m.rec))
+		if m.emit != nil {
+			m.emit(m.rec)
+		}
 	case resigned:
 		f.carry(ctx, f.rules.Resigned(m.why, m.standing))
 	case *backend.Record:

@@ -56,6 +56,7 @@ type FollowerRules struct {
 	searchAt  time.Duration // while nothing is heard
 	nextAt    time.Duration // not again before
 	behind    uint64        // a record of this number is known to stand
+	doubts    bool          // see Doubt
 	over      bool          // nothing more comes of it
 	now       time.Duration
 	candidacy
@@ -124,8 +125,15 @@ func (f *FollowerRules) listen() {
 	}
 }
 
+// Doubt says that there may be a newer record than is known: an attempt did not fill, or somebody knows of a later term.
+// Also one that coordinates looks: whoever followed it may reach another process of its id.
+func (f *FollowerRules) Doubt() []FollowerEffect {
+	f.doubts, f.searchAt = true, f.now
+	return f.step()
+}
+
 // searches reports whether this instance looks for records by itself: one that coordinates a static cluster makes them.
-func (f *FollowerRules) searches() bool { return !f.leading || f.role.Elects != nil }
+func (f *FollowerRules) searches() bool { return !f.leading || f.doubts || f.role.Elects != nil }
 
 // Opened takes an attempt that was opened on the record of a number, or later; with a zero one it only hears of the
 // record.
@@ -146,6 +154,7 @@ func (f *FollowerRules) Opened(a vnode.Attempt, seq uint64) []FollowerEffect {
 // Searched ends a search. It found rec; nil if it failed.
 func (f *FollowerRules) Searched(rec *backend.Record) []FollowerEffect {
 	f.searching = false
+	f.doubts = f.doubts && rec == nil
 	f.listen()
 	f.nextAt = f.now + searchAgain
 	if !f.leading {

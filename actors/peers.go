@@ -142,6 +142,9 @@ func (h handler[K, E, S, R]) Up(peer remote.Hello) {
 	h.in.peers.lives.hear(whole(peer).Member)
 	h.in.peers.set(whole(peer), true)
 	h.in.greet(peer.Member.Instance)
+	if k := h.in.newest.Load(); k != nil && peer.Term > k.rec.Term && !h.in.isClient() {
+		h.in.system.Root.Send(h.in.follower, doubt{})
+	}
 }
 
 // Down implements [remote.Handler].

@@ -96,11 +96,16 @@ var (
 // proclaim tells everybody of a record that stands; this instance goes by it as all others do. What is sealed goes to the
 // merger.
 func (g reigning[K, E, S, R]) proclaim(rec *backend.Record, sealed bool) {
-	g.in.system.Root.Send(g.in.follower, rec)
-	g.in.tellPeers(rec)
-	if !sealed {
-		return
+	p := proclaimed{rec: rec}
+	if sealed {
+		p.emit = g.emit
 	}
+	g.in.system.Root.Send(g.in.follower, p)
+	g.in.tellPeers(rec)
+}
+
+// emit has a sealed epoch emitted, once this instance knows its record.
+func (g reigning[K, E, S, R]) emit(rec *backend.Record) {
 	g.in.waiting.Add(1)
 	if g.r.merger != nil {
 		g.in.system.Root.Send(g.r.merger, SealedOf(rec))
@@ -146,6 +151,7 @@ func (g reigning[K, E, S, R]) resign(why error, standing *backend.Record) {
 func (g reigning[K, E, S, R]) abandoned(why error) {
 	g.in.watch.abandon()
 	g.in.problems.failed(sealEpoch, why)
+	g.in.system.Root.Send(g.in.follower, doubt{})
 }
 
 func (g reigning[K, E, S, R]) stop(err error)                         { g.in.stop(err) }

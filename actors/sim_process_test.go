@@ -254,6 +254,8 @@ func (p *process) carry(effects []actors.Effect) {
 		case e.Open != nil:
 			p.open = e.Open
 			p.beat()
+		case e.Aborted != nil:
+			p.w.post(p, func() { p.obey(p.follow.Doubt()) })
 		case e.Answer != nil:
 			if answer := p.answers[e.Answer.Ticket]; answer != nil {
 				delete(p.answers, e.Answer.Ticket)
