@@ -18,15 +18,18 @@ func maxPackages() map[string]int {
 		"/backend/s3":    110,
 		"/backend/gcs":   300,
 		"/backend/azure": 145,
+		"/remote/gossip": 30,
 	}
 }
 
-// clouds are what only the driver of that cloud may link: paths that begin so. What they share is in the budgets.
+// clouds are what only the driver of that cloud may link, and gossip: paths that begin so. What they share is in the
+// budgets.
 func clouds() map[string][]string {
 	return map[string][]string{
 		"/backend/s3":    {"github.com/aws/", module + "/backend/s3"},
 		"/backend/gcs":   {"cloud.google.com/go/storage", module + "/backend/gcs"},
 		"/backend/azure": {"github.com/Azure/", "github.com/AzureAD/", module + "/backend/azure"},
+		"/remote/gossip": {"github.com/hashicorp/", module + "/remote/gossip"},
 	}
 }
 

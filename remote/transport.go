@@ -108,7 +108,7 @@ type RefusedError struct {
 	Reason string
 }
 
-// The kinds of refusals.
+// The kinds of refusals, of the transport and of gossip.
 const (
 	RefusedTLS         = "tls"         // no TLS, no certificate, one of another authority
 	RefusedCertificate = "certificate" // it names somebody else
@@ -122,6 +122,9 @@ const (
 	RefusedSize        = "size"        // a message above the limit
 	RefusedByHandler   = "handler"     // an error of Receive
 	RefusedPanic       = "panic"       // a panic in the handler
+	RefusedCapacity    = "capacity"    // another number of vnodes
+	RefusedApp         = "app"         // another app, or other codecs
+	RefusedMeta        = "meta"        // what a member says of itself cannot be read
 )
 
 func (e *RefusedError) Error() string { return fmt.Sprintf("%s refused: %s", e.Peer, e.Reason) }
