@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/remote"
 )
 
 // Config says where state stays and at which pace. The zero value works: state in memory, an epoch every second.
@@ -25,6 +26,10 @@ type Config struct {
 	Retain int
 	// Names bounds the producers, and likewise the sources, that the store remembers; default 1,024 each.
 	Names int
+	// Membership says who the members of a dynamic cluster are, in place of gossip: of a program whose instances something
+	// else manages. It is for State with discovery = "dynamic" and without seed_peers, and belongs to the instance, which
+	// joins, leaves and closes it.
+	Membership remote.Membership
 	// Log is where the instance logs; nil is silent.
 	Log *zap.Logger
 }
@@ -63,5 +68,5 @@ func (c Config) Validate() error {
 	if err := c.State.Validate(); err != nil {
 		return errors.Join(append(all, err)...)
 	}
-	return errors.Join(append(all, checkMembers(c.State))...)
+	return errors.Join(append(all, checkMembers(c))...)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sheaf-go/sheaf/actors"
 	"github.com/sheaf-go/sheaf/backend"
@@ -13,16 +14,23 @@ import (
 	"github.com/sheaf-go/sheaf/remote/transport"
 )
 
-// ErrDynamic is returned for a configuration with dynamic discovery: this release has static clusters.
-var ErrDynamic = errors.New("dynamic discovery is not in this release")
+// Errors of a [Config] whose Membership does not go with its State.
+var (
+	ErrMembership = errors.New("a membership is for object_store with discovery = \"dynamic\" and without seed_peers")
+	ErrNoSeeds    = errors.New("dynamic discovery needs seed_peers to gossip with, of which one's own is enough, or a membership")
+)
 
 // checkMembers finds what is wrong with the members that a config names, as far as one of them can tell.
-func checkMembers(c backend.Config) error {
-	if c.Backend != backend.KindObjectStore {
+func checkMembers(cfg Config) error {
+	c := cfg.State
+	dynamic := c.Backend == backend.KindObjectStore && c.Discovery == backend.DiscoveryDynamic
+	switch {
+	case cfg.Membership != nil && (!dynamic || len(c.SeedPeers) > 0):
+		return fmt.Errorf("Membership: %w", ErrMembership)
+	case dynamic && cfg.Membership == nil && len(c.SeedPeers) == 0:
+		return fmt.Errorf("state.seed_peers: %w", ErrNoSeeds)
+	case c.Backend != backend.KindObjectStore || dynamic:
 		return nil
-	}
-	if c.Discovery == backend.DiscoveryDynamic {
-		return fmt.Errorf("discovery = %q: %w: use static discovery", c.Discovery, ErrDynamic)
 	}
 	members, err := membersOf(c)
 	if err != nil {
@@ -54,8 +62,14 @@ func peersOf(c backend.Config) []remote.Member {
 }
 
 // clusterOf is how an instance meets others; nil if nobody can: it has no peers, and is told no address to listen on.
-func clusterOf(c backend.Config) (*actors.ClusterConfig, error) {
-	if c.Backend != backend.KindObjectStore || (len(peersOf(c)) == 0 && c.Cluster.Listen == "" && c.Cluster.Advertise == "") {
+func clusterOf(cfg Config, app string) (*actors.ClusterConfig, error) {
+	c := cfg.State
+	cluster := c.Cluster.WithDefaults()
+	all := &actors.ClusterConfig{Name: cluster.Name, App: app, Transport: transportOf(cluster), Open: openTransport}
+	switch {
+	case c.Backend == backend.KindObjectStore && c.Discovery == backend.DiscoveryDynamic:
+		return all, stretch(cfg, all)
+	case c.Backend != backend.KindObjectStore, len(peersOf(c)) == 0 && c.Cluster.Listen == "" && c.Cluster.Advertise == "":
 		return nil, nil
 	}
 	members, err := membersOf(c)
@@ -66,10 +80,33 @@ func clusterOf(c backend.Config) (*actors.ClusterConfig, error) {
 	if !ok {
 		return nil, fmt.Errorf("merger_instance = %q is no member", c.MergerInstance)
 	}
-	return &actors.ClusterConfig{
-		Name: c.Cluster.WithDefaults().Name, Members: members.Members(), Coordinator: coordinator.Instance,
-		Claim: c.Claim(), Transport: transportOf(c.Cluster.WithDefaults()), Open: openTransport,
-	}, nil
+	all.Members, all.Coordinator, all.Claim = members.Members(), coordinator.Instance, c.Claim()
+	return all, nil
+}
+
+const (
+	// settle is how long a planned move waits for more members to come or go.
+	settle = 500 * time.Millisecond
+	// patience is how long it waits for those to whom vnodes move to load them.
+	patience = time.Minute
+)
+
+// stretch makes a cluster elastic: its members are those that gossip, or the membership that is handed in, knows.
+func stretch(cfg Config, all *actors.ClusterConfig) error {
+	c := cfg.State.Cluster.WithDefaults()
+	all.Elastic = &actors.ElasticConfig{
+		Elastic:    actors.Elastic{ByZone: c.Balance == backend.BalanceZone, Settle: settle, Patience: patience},
+		Membership: cfg.Membership, Zone: c.Zone, Weight: uint32(c.Weight), //nolint:gosec // validated
+	}
+	if cfg.Membership != nil {
+		return nil
+	}
+	m, err := remote.OpenGossip(remote.GossipConfig{
+		Cluster: c.Name, Listen: c.Gossip.Listen, Advertise: c.Gossip.Advertise, Seeds: cfg.State.SeedPeers, KeyFile: c.Gossip.KeyFile,
+		App: all.App, Capacity: cfg.State.Capacity(), Format: actors.WireFormat, Insecure: c.Insecure, Log: cfg.Log,
+	})
+	all.Elastic.Membership = m
+	return err
 }
 
 func openTransport(cfg remote.TransportConfig) (remote.Transport, error) { return transport.New(cfg) }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sheaf-go/sheaf"
 	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/remote"
 )
 
 func TestMembersOfAConfigAreChecked(t *testing.T) {
@@ -17,21 +18,34 @@ func TestMembersOfAConfigAreChecked(t *testing.T) {
 	dynamic.Discovery = backend.DiscoveryDynamic
 	dynamic.SeedPeers = []string{"127.0.0.1:7946"}
 	merger.MergerInstance = "a"
+	seedless := dynamic
+	seedless.SeedPeers = nil
 	for _, x := range []struct {
 		name    string
 		config  backend.Config
 		refused bool
-		dynamic bool
+		managed bool
+		want    error
 	}{
-		{"alone", one, false, false},
-		{"alone and merger", merger, false, false},
-		{"some vnodes", some, true, false},
-		{"peers", peers, false, false},
-		{"dynamic", dynamic, true, true},
+		{"alone", one, false, false, nil},
+		{"alone and merger", merger, false, false, nil},
+		{"some vnodes", some, true, false, nil},
+		{"peers", peers, false, false, nil},
+		{"dynamic", dynamic, false, false, nil},
+		{"dynamic without seeds", seedless, true, false, sheaf.ErrNoSeeds},
+		{"a constellation", seedless, false, true, nil},
+		{"seeds and a membership", dynamic, true, true, sheaf.ErrMembership},
+		{"static with a membership", peers, true, true, sheaf.ErrMembership},
 	} {
-		err := sheaf.Config{State: x.config}.Validate()
-		if (err != nil) != x.refused || errors.Is(err, sheaf.ErrDynamic) != x.dynamic {
-			t.Errorf("%s: got %v, want refused %v, as dynamic %v", x.name, err, x.refused, x.dynamic)
+		cfg := sheaf.Config{State: x.config}
+		if x.managed {
+			cfg.Membership = nobody{}
+		}
+		if err := cfg.Validate(); (err != nil) != x.refused || (x.want != nil && !errors.Is(err, x.want)) {
+			t.Errorf("%s: got %v, want refused %v with %v", x.name, err, x.refused, x.want)
 		}
 	}
 }
+
+// nobody is a membership that is not used.
+type nobody struct{ remote.Membership }

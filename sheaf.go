@@ -99,12 +99,9 @@ func start[K Key, E, S, R any](ctx context.Context, cfg Config, app App[K, E, S,
 	if err != nil {
 		return nil, err
 	}
-	cluster, err := clusterOf(cfg.State)
+	cluster, err := clusterOf(cfg, appID(identity, app.EventCodec.ID()))
 	if err != nil {
 		return nil, err
-	}
-	if cluster != nil {
-		cluster.App = appID(identity, app.EventCodec.ID())
 	}
 	in, err := actors.Start(ctx, actors.Config[K, E, S, R]{
 		App: app.inVnodes(), Identity: newest.Identity, Store: objects, Instance: cfg.State.Instance(),

@@ -107,7 +107,7 @@ var errStarting = errors.New("it is starting")
 func (h handler[K, E, S, R]) Self() remote.Hello {
 	c := h.in.cfg.Cluster
 	hello := remote.Hello{
-		Cluster: c.Name, Lowest: wireFormat, Highest: wireFormat, Member: h.self,
+		Cluster: c.Name, Lowest: WireFormat, Highest: WireFormat, Member: h.self,
 		Capacity: h.in.capacity(), App: c.App, Client: c.Client,
 	}
 	if k := h.in.newest.Load(); k != nil {

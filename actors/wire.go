@@ -36,8 +36,8 @@ const (
 	wireControl
 )
 
-// wireFormat is the format of frames that this release writes, and the only one that it reads.
-const wireFormat = 1
+// WireFormat is the format of frames that this release writes, and the only one that it reads.
+const WireFormat = 1
 
 // errWire is returned for a frame that is not what it claims to be.
 var errWire = errors.New("malformed frame")
