@@ -180,6 +180,9 @@ func (c *CoordinatorRules) raiseFloor(n *backend.Record) {
 }
 
 func (c *CoordinatorRules) create(n *backend.Record) []Effect {
+	if old := c.rec.Assignment; n.Assignment.Version != old.Version {
+		n.Assignment = n.Assignment.Follow(old)
+	}
 	c.put = n
 	return []Effect{{Append: n}}
 }

@@ -64,12 +64,14 @@ func (c *CoordinatorRules) aim() {
 
 // stayers are the members that stay and those that come; false if one was not heard of.
 func (c *CoordinatorRules) stayers() (all []vnode.Candidate, known bool) {
-	for _, m := range append(slices.Clone(c.rec.Assignment.Members), c.joiners()...) {
+	members := append(slices.Clone(c.rec.Assignment.Members), c.joiners()...)
+	stays := slices.ContainsFunc(members, func(m vnode.Member) bool { claim, _ := c.claimOf(m); return !claim.Leaving })
+	for _, m := range members {
 		claim, heard := c.claimOf(m)
 		switch {
 		case !heard:
 			return nil, false
-		case !claim.Leaving:
+		case !claim.Leaving, !stays && m == c.self: // if all leave, the coordinator is the last
 			all = append(all, vnode.Candidate{Member: m, Weight: claim.Weight, Zone: claim.Zone})
 		}
 	}
