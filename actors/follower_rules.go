@@ -26,6 +26,7 @@ func (e *InUseError) Error() string {
 const (
 	claimAgain   = 250 * time.Millisecond // of a member that is not in force
 	claimSeldom  = 2 * time.Second        // of one that is: a new coordinator may not have heard it
+	callAgain    = 5 * time.Second        // of an incarnation that did not answer, while it is in force
 	searchAgain  = time.Second            // after a search that failed or found nothing new
 	searchSilent = 5 * time.Second        // of the ledger, while nothing is heard
 	searchSeldom = 20 * time.Second       // of one that coordinates, and hears nobody: it may have been deposed
@@ -50,7 +51,8 @@ type FollowerRules struct {
 
 	called    uuid.UUID // incarnation under this id that was called
 	calling   bool
-	gone      bool // it did not answer
+	callAt    time.Duration // not again before
+	gone      bool          // it did not answer
 	claimAt   time.Duration
 	searching bool
 	searchAt  time.Duration // while nothing is heard
@@ -291,13 +293,14 @@ func (f *FollowerRules) step() []FollowerEffect {
 // what is heard of one says nothing of the next.
 func (f *FollowerRules) call(inForce vnode.Member) []FollowerEffect {
 	switch {
-	case f.calling || (inForce.Incarnation == f.called && f.gone):
+	case f.calling || (inForce.Incarnation == f.called && f.gone && f.now < f.callAt):
 		return nil
 	case inForce.Address == "" || inForce.Address == f.self.Address || f.role.Leads: // nobody else is there: this one listens there, or has called already
 		f.called, f.gone, f.calling = inForce.Incarnation, true, false
 		return nil
 	}
-	f.called, f.gone, f.calling = inForce.Incarnation, false, true
+	f.gone = f.gone && f.called == inForce.Incarnation
+	f.called, f.calling, f.callAt = inForce.Incarnation, true, f.now+callAgain
 	return []FollowerEffect{{Call: &inForce}}
 }
 
