@@ -242,8 +242,11 @@ func (f *FollowerRules) Deadline() (time.Duration, bool) {
 // mayClaim reports whether this instance has something to claim, and may: whoever was in force under its id does not
 // answer.
 func (f *FollowerRules) mayClaim() bool {
-	return !f.role.Client && !f.role.Leads && f.rec != nil && (f.inForce() == f.self || f.gone)
+	return !f.role.Client && !f.role.Leads && f.rec != nil && (f.inForce() == f.self || f.unanswered())
 }
+
+// unanswered reports whether whoever is in force under this instance's id was called, and did not answer.
+func (f *FollowerRules) unanswered() bool { return f.gone && f.called == f.inForce().Incarnation }
 
 // inForce is the member in force under this instance's id; zero if there is none.
 func (f *FollowerRules) inForce() vnode.Member {
