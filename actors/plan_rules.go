@@ -44,7 +44,7 @@ func (c *CoordinatorRules) Plan() (p *Plan, moving bool) {
 func (c *CoordinatorRules) aim() {
 	old := c.rec.Assignment
 	candidates, known := c.stayers()
-	if !known || len(candidates) == 0 {
+	if !known {
 		c.plan = nil
 		return
 	}
@@ -62,7 +62,8 @@ func (c *CoordinatorRules) aim() {
 	c.plan.until = c.plan.at + c.cluster.Elastic.Patience
 }
 
-// stayers are the members that stay and those that come; false if one was not heard of.
+// stayers are the members that stay and those that come; false if one was not heard of. If all are to leave, this instance
+// stays until it is alone.
 func (c *CoordinatorRules) stayers() (all []vnode.Candidate, known bool) {
 	members := append(slices.Clone(c.rec.Assignment.Members), c.joiners()...)
 	stays := slices.ContainsFunc(members, func(m vnode.Member) bool { claim, _ := c.claimOf(m); return !claim.Leaving })
@@ -74,6 +75,9 @@ func (c *CoordinatorRules) stayers() (all []vnode.Candidate, known bool) {
 		case !claim.Leaving, !stays && m == c.self: // if all leave, the coordinator is the last
 			all = append(all, vnode.Candidate{Member: m, Weight: claim.Weight, Zone: claim.Zone})
 		}
+	}
+	if len(all) == 0 { // somebody has to be the last
+		all = append(all, vnode.Candidate{Member: c.self, Weight: c.cluster.Claim.Weight, Zone: c.cluster.Claim.Zone})
 	}
 	return all, true
 }

@@ -225,19 +225,10 @@ func (c *cluster) kill() {
 
 // show prints the result of the newest sealed epoch.
 func (c *cluster) show() error {
-	ctx, r := context.Background(), &c.run
-	err := readState(ctx, r.config.State, func(state *reader) error {
-		if state.newest.Epoch == 0 {
-			return nil
-		}
-		last, err := r.job.sealed(ctx, state.objects, state.newest)
-		r.newest.Store(last)
-		return err
-	})
-	if err != nil && !unbegun(err) {
+	if err := c.run.look(context.Background()); err != nil {
 		return err
 	}
-	return r.show()
+	return c.run.show()
 }
 
 // clusterConfigs returns the configs of n members on loopback that share a store. The last owns the vnodes that no other

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/sheaf-go/sheaf"
 	"github.com/sheaf-go/sheaf/backend"
 	demo "github.com/sheaf-go/sheaf/cmd/demo"
 )
@@ -11,14 +12,20 @@ import (
 // The configs that readers are shown are valid, and those of three members make a whole.
 func TestSampleConfigsAreValid(t *testing.T) {
 	paths, err := filepath.Glob("configs/*.toml")
-	if err != nil || len(paths) != 4 {
-		t.Fatalf("configs: got %v, %v, want 4", paths, err)
+	if err != nil || len(paths) != 5 {
+		t.Fatalf("configs: got %v, %v, want 5", paths, err)
 	}
 	var claims []backend.Claim
 	for _, path := range paths {
 		c, err := backend.Load(path)
 		if err != nil {
 			t.Errorf("%v", err)
+			continue
+		}
+		if c.Discovery == backend.DiscoveryDynamic {
+			if err := (sheaf.Config{State: c}).Validate(); err != nil {
+				t.Errorf("%s: %v", path, err)
+			}
 			continue
 		}
 		if ids, err := demo.MembersOf(c); err != nil || len(ids) != 3 {

@@ -11,11 +11,14 @@ import (
 )
 
 const aboutNode = `Counts the flights of an input as one member of a cluster over one object store, as run does alone. All members are
-given the same flags, each a config of its own. Source flights-<i> is read by member i mod N, of N members in the order
-of their ids; the merger's instance, else the one of the lowest id, writes to --out and prints the result.
+given the same flags, each a config of its own. A member ends when the ends of all sources are sealed, whoever reads them.
 
-A member ends when the ends of all sources are sealed, whoever reads them. Started again after a crash, with the same
-config, it goes on where the last sealed epoch ended; until then the others wait for it.`
+With static discovery source flights-<i> is read by member i mod N, of N members in the order of their ids; the merger's
+instance, else the one of the lowest id, writes to --out and prints the result. Started again after a crash, with the same
+config, a member goes on where the last sealed epoch ended; until then the others wait for it.
+
+With dynamic discovery members come and go, and --out is a place that all of them can write to. SIGTERM or SIGINT makes
+one hand over what it has to the others and leave, with exit code 0.`
 
 func nodeCommand(args []string, s streams) error {
 	o, err := parseNode(args, s)
@@ -71,6 +74,7 @@ const (
 	lookTime = 50 * time.Millisecond // from one look at the others' sources to the next
 	pollTime = 2 * time.Second       // from one look at the ledger to the next while the others are not heard
 	sealTime = 10 * time.Second      // for the other members to seal what this one leaves
+	leftTime = 30 * time.Second      // for those of an elastic cluster to take over what it has
 )
 
 // errCounted says that all rows were counted before this member came.
@@ -143,7 +147,7 @@ func (r *run) awaitOthers(ctx context.Context, in instance) error {
 	tick := time.NewTicker(lookTime)
 	defer tick.Stop()
 	for {
-		if s := in.Status(); r.ended(in.Cuts()) && (!r.seat.merges() || s.Emitted >= s.Epoch) {
+		if r.over(ctx, in) {
 			return nil
 		}
 		select {
@@ -156,10 +160,26 @@ func (r *run) awaitOthers(ctx context.Context, in instance) error {
 	}
 }
 
+// over reports whether nothing is left for an instance to do.
+func (r *run) over(ctx context.Context, in instance) bool {
+	switch s := in.Status(); {
+	case !r.ended(in.Cuts()):
+		return false
+	case r.seat.elastic: // whoever emits
+		all, err := r.counted(ctx)
+		return err == nil && all
+	default:
+		return !r.seat.merges() || s.Emitted >= s.Epoch
+	}
+}
+
 // closing is the time for an end: alone, what it takes.
 func (r *run) closing() (context.Context, context.CancelFunc) {
-	if r.seat.alone() {
+	switch {
+	case r.seat.alone():
 		return context.WithCancel(r.alive)
+	case r.seat.elastic:
+		return context.WithTimeoutCause(r.alive, leftTime, errGone)
 	}
 	return context.WithTimeoutCause(r.alive, sealTime, errGone)
 }

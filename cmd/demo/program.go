@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/zeebo/xxh3"
+	"go.uber.org/zap"
 	"gocloud.dev/blob"
 
 	"github.com/sheaf-go/sheaf"
@@ -33,6 +35,7 @@ type opening struct {
 	slow   time.Duration
 	newest *atomic.Pointer[shown]
 	fail   func(error)
+	log    *zap.Logger
 }
 
 // instance is what a run needs of a [sheaf.Instance].
@@ -68,7 +71,7 @@ func (p *program[K, S, R, F]) open(ctx context.Context, cfg sheaf.Config, o open
 		sinks = append(sinks, sheaf.SinkFunc[R](func(ctx context.Context, _ sheaf.Result[R]) error { return hold(ctx, o.slow) }))
 	}
 	if o.out != nil {
-		sinks = append(sinks, failing[R]{p.objects(o.out), o.fail})
+		sinks = append(sinks, failing[R]{p.objects(o.out, o.log), o.fail})
 	}
 	sinks = append(sinks, sheaf.SinkFunc[R](func(_ context.Context, r sheaf.Result[R]) error {
 		o.newest.Store(p.show(r))
@@ -85,11 +88,13 @@ func (p *program[K, S, R, F]) fileOf(r sheaf.Result[R]) F {
 	return p.file(uint64(r.Epoch), r.Cuts, r.Value)
 }
 
-// objects is the sink that writes each epoch's file.
-func (p *program[K, S, R, F]) objects(bucket *blob.Bucket) sheaf.Sink[R] {
+// objects is the sink that writes each epoch's file. What it is about to write, once more too, it logs.
+func (p *program[K, S, R, F]) objects(bucket *blob.Bucket, log *zap.Logger) sheaf.Sink[R] {
 	name := func(r sheaf.Result[R]) string { return flights.EpochFileName(uint64(r.Epoch)) }
 	return merger.NewObjectSink(bucket, name, func(r sheaf.Result[R]) ([]byte, error) {
-		return flights.MarshalEpochFile(p.fileOf(r))
+		text, err := flights.MarshalEpochFile(p.fileOf(r))
+		log.Info("emits", zap.Uint64("epoch", uint64(r.Epoch)), zap.Uint64("digest", xxh3.Hash(text)))
+		return text, err
 	})
 }
 

@@ -88,7 +88,8 @@ func (p *progress) tell() {
 	}
 	head := flights.NewEpochHead(uint64(s.Epoch), p.read)
 	p.log.Debug("progress", zap.Uint64("epoch", head.Epoch), zap.Uint64("emitted", uint64(s.Emitted)), zap.Uint64("rows", head.Records),
-		zap.Any("read", head.Cut), zap.Int64("in_flight", flying), zap.Strings("held", s.Held), zap.Any("problems", s.Problems))
+		zap.Any("read", head.Cut), zap.Int64("in_flight", flying), zap.Strings("held", s.Held), zap.Any("problems", s.Problems),
+		zap.Uint64("term", s.Term), zap.String("coordinator", s.Coordinator.Instance), zap.Int("owned", s.Owned))
 	if p.live {
 		fmt.Fprintf(p.run.streams.out, "\r\x1b[K%s rows, %s, epoch %d", flights.Count(int64(head.Records)),
 			flights.Rate(head.Records-min(p.before, head.Records), time.Since(p.began)), head.Epoch)

@@ -123,17 +123,42 @@ func (r *run) count(ctx context.Context, made settings, out *blob.Bucket) error 
 	end := r.narrate(in)
 	err = r.drive(ctx, in, made)
 	r.took = time.Since(began)
+	left := r.seat.elastic && wasStopped(err)
 	err = r.close(in, err)
 	end()
-	if err != nil && !wasStopped(err) {
+	switch {
+	case left && err == nil:
+		_, err = fmt.Fprintln(r.streams.notes, "demo: left: what it had is with the others, or sealed if there are none")
 		return err
+	case err != nil && !wasStopped(err):
+		return err
+	case err == nil && r.seat.elastic: // another may have emitted the last result
+		err = r.look(ctx)
 	}
 	return errors.Join(err, r.show())
 }
 
+// look makes the result of the newest sealed epoch the one that is shown.
+func (r *run) look(ctx context.Context) error {
+	err := readState(ctx, r.config.State, func(state *reader) error {
+		if state.newest.Epoch == 0 {
+			return nil
+		}
+		last, err := r.job.sealed(ctx, state.objects, state.newest)
+		if err == nil {
+			r.newest.Store(last)
+		}
+		return err
+	})
+	if unbegun(err) {
+		return nil
+	}
+	return err
+}
+
 // open opens the state.
 func (r *run) open(ctx context.Context, out *blob.Bucket) (instance, error) {
-	o := opening{out: out, slow: r.options.slow, newest: &r.newest, fail: r.fail}
+	o := opening{out: out, slow: r.options.slow, newest: &r.newest, fail: r.fail, log: r.log}
 	if r.seat.alone() {
 		return r.job.open(ctx, r.config, o)
 	}
@@ -209,8 +234,8 @@ func unbegun(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, backend.ErrEmpty)
 }
 
-// close seals what was read and ends the instance, also after a signal. After any other failure, before it or meanwhile,
-// it ends as after a crash: the next run reads again what is not sealed.
+// close seals what was read and ends the instance, also after a signal, which makes a member of an elastic cluster leave it.
+// After any other failure, before it or meanwhile, it ends as after a crash: the next run reads again what is not sealed.
 func (r *run) close(in instance, failure error) error {
 	if failure != nil && !wasStopped(failure) {
 		r.fail(failure)
@@ -220,6 +245,9 @@ func (r *run) close(in instance, failure error) error {
 	err := in.Close(ctx)
 	if cause := context.Cause(r.alive); cause != nil {
 		return cause
+	}
+	if r.seat.elastic && wasStopped(failure) && err == nil {
+		return nil
 	}
 	return errors.Join(failure, err)
 }

@@ -14,6 +14,8 @@ type seat struct {
 	id     string
 	ids    []string // of all members, ascending
 	merger string   // who coordinates, merges and emits
+	// elastic: members come and go, so that any may merge, and each can read all sources.
+	elastic bool
 }
 
 // alone is the seat of a process that has no others.
@@ -21,8 +23,11 @@ func alone() seat { return seat{ids: []string{""}} }
 
 // seatOf finds the seat that a config names.
 func seatOf(c backend.Config) (seat, error) {
-	if c.Backend != backend.KindObjectStore || c.Discovery != backend.DiscoveryStatic {
-		return seat{}, errors.New(`a member's config says backend = "object_store" with static discovery`)
+	switch {
+	case c.Backend != backend.KindObjectStore:
+		return seat{}, errors.New(`a member's config says backend = "object_store"`)
+	case c.Discovery == backend.DiscoveryDynamic:
+		return seat{id: c.Instance(), elastic: true}, nil
 	}
 	s := seat{id: c.Instance(), ids: []string{c.Instance()}}
 	for _, peer := range c.SeedPeers {
@@ -37,8 +42,9 @@ func seatOf(c backend.Config) (seat, error) {
 
 func (s seat) alone() bool { return s.id == "" }
 
-// merges reports whether results come to this member.
-func (s seat) merges() bool { return s.id == s.merger }
+// merges reports whether results come to this member, or may.
+func (s seat) merges() bool { return s.elastic || s.id == s.merger }
 
-// reads reports whether this member reads a source: source i is dealt to member i mod n, of n in the order of their ids.
-func (s seat) reads(source int) bool { return s.ids[source%len(s.ids)] == s.id }
+// reads reports whether this member attaches a source: source i is dealt to member i mod n, of n in the order of their ids.
+// Of those that attach it in an elastic cluster the assignment names one.
+func (s seat) reads(source int) bool { return s.elastic || s.ids[source%len(s.ids)] == s.id }
