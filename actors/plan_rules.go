@@ -76,9 +76,6 @@ func (c *CoordinatorRules) stayers() (all []vnode.Candidate, known bool) {
 			all = append(all, vnode.Candidate{Member: m, Weight: claim.Weight, Zone: claim.Zone})
 		}
 	}
-	if len(all) == 0 { // somebody has to be the last
-		all = append(all, vnode.Candidate{Member: c.self, Weight: c.cluster.Claim.Weight, Zone: c.cluster.Claim.Zone})
-	}
 	return all, true
 }
 
