@@ -61,9 +61,11 @@ type host interface {
 	// background runs a step of I/O; it must end when the context does.
 	background(func(ctx context.Context))
 	troubles() *troubles
+	// search looks for the newest record of the ledger.
+	search(ctx context.Context) (*backend.Record, error)
 }
 
-// Messages to the coordinator, beside CutNamed, Captured and *backend.Fold.
+// Messages to the coordinator, beside searched, CutNamed, Captured and *backend.Fold.
 type (
 	begin struct {
 		newest  *backend.Record
@@ -87,6 +89,7 @@ type (
 	captureFailed struct{ attempt vnode.Attempt }
 	emitted       struct{ epoch vnode.Epoch }
 	published     struct{ floor uint64 }
+	ahead         struct{ term uint64 } // that another instance knows
 )
 
 func (c *coordinator) Receive(ctx actor.Context) {
@@ -112,6 +115,10 @@ func (c *coordinator) Receive(ctx actor.Context) {
 		c.carry(ctx, c.rules.Claim(m))
 	case *backend.Record:
 		c.carry(ctx, c.rules.Learn(m))
+	case ahead:
+		c.carry(ctx, c.rules.Ahead(m.term))
+	case searched:
+		c.carry(ctx, c.rules.Searched(m.rec))
 	case want:
 		// An open attempt captures what changed before its barriers; its seal asks whether anything did behind them.
 		if !c.rules.Trying() {
@@ -161,6 +168,8 @@ func (c *coordinator) carry(ctx actor.Context, effects []Effect) {
 			delete(c.answers, e.Answer.Ticket)
 		case e.Aborted != nil:
 			c.in.abandoned(e.Aborted)
+		case e.Search:
+			c.search(ctx)
 		case e.Stop != nil:
 			c.in.stop(e.Stop)
 		}
@@ -244,6 +253,25 @@ func (c *coordinator) append(ctx actor.Context, rec *backend.Record) {
 		}
 		root.Send(self, outcome{o, winner})
 		_ = c.ledger.Hint(bg) // only a hint is lost
+	})
+}
+
+// search looks for the newest record, however often that fails.
+func (c *coordinator) search(ctx actor.Context) {
+	root, self := ctx.ActorSystem().Root, ctx.Self()
+	c.in.background(func(bg context.Context) {
+		for retry := newBackoff(); ; {
+			rec, err := c.in.search(bg)
+			if err == nil {
+				c.in.troubles().fine(findRecord)
+				root.Send(self, searched{rec})
+				return
+			}
+			c.in.troubles().failed(findRecord, err)
+			if retry.wait(bg) != nil {
+				return
+			}
+		}
 	})
 }
 

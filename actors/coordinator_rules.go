@@ -68,6 +68,7 @@ type CoordinatorRules struct {
 	published uint64    // floor number known to stand in the store
 	folds     []*backend.Fold
 	overdue   []string // instances of which the next epoch must take a fold
+	searching bool
 	now       time.Duration
 }
 
@@ -85,6 +86,7 @@ type Effect struct {
 	Open    *vnode.Attempt  // tell vnodes and sources, behind the newest record
 	Answer  *Answer
 	Aborted error // an attempt did not fill in time: what it lacks
+	Search  bool  // look for the newest record in the ledger until that succeeds, then call [CoordinatorRules.Searched]
 	Stop    error // this incarnation is over
 }
 
@@ -241,8 +243,8 @@ func (c *CoordinatorRules) take(winner *backend.Record) []Effect {
 	return []Effect{{Publish: winner, Sealed: sealed}}
 }
 
-// Learn takes a record that another instance tells of. One of a later term ends this reign: a coordinator that has
-// nothing to write would not hear of it otherwise, and wait for captures that nobody makes for it.
+// Learn takes a record that another instance tells of, or that was found. One of a later term ends this reign: a
+// coordinator that has nothing to write would not hear of it otherwise, and wait for captures that nobody makes for it.
 func (c *CoordinatorRules) Learn(rec *backend.Record) []Effect {
 	if !c.reigns || rec.Term <= c.rec.Term {
 		return nil
@@ -250,12 +252,36 @@ func (c *CoordinatorRules) Learn(rec *backend.Record) []Effect {
 	return []Effect{{Stop: ErrSuperseded}}
 }
 
+// Ahead says that an instance knows a record of a term. That of a later one than this reign's can be found.
+func (c *CoordinatorRules) Ahead(term uint64) []Effect {
+	if !c.reigns || term <= c.rec.Term {
+		return nil
+	}
+	return c.search()
+}
+
+// search finds out whether another reigns. Who does tells the others, and none of them may tell this process: they reach
+// one process of an id, and that is the other.
+func (c *CoordinatorRules) search() []Effect {
+	if c.searching {
+		return nil
+	}
+	c.searching = true
+	return []Effect{{Search: true}}
+}
+
+// Searched ends a search, which found rec.
+func (c *CoordinatorRules) Searched(rec *backend.Record) []Effect {
+	c.searching = false
+	return c.Learn(rec)
+}
+
 // Tick moves the clock. The shell calls it at the time that Deadline names.
 func (c *CoordinatorRules) Tick(now time.Duration) []Effect {
 	c.now = now
 	var out []Effect
 	if a := c.attempt; a != nil && !c.sealed && now >= a.deadline {
-		out = append(out, Effect{Aborted: c.lacks()})
+		out = append(append(out, Effect{Aborted: c.lacks()}), c.search()...)
 		c.backoff = min(c.backoff+1, maxBackoff)
 		c.endAttempt()
 	}

@@ -125,10 +125,14 @@ func (h handler[K, E, S, R]) Check(peer remote.Hello) error {
 	return nil
 }
 
-// Up implements [remote.Handler]: whoever comes is told where things stand.
+// Up implements [remote.Handler]: whoever comes is told where things stand. Who knows of a later term says so in its hello,
+// and there alone: what it sends goes to the process that reigns now.
 func (h handler[K, E, S, R]) Up(peer remote.Hello) {
 	h.in.peers.set(whole(peer), true)
 	h.in.greet(peer.Member.Instance)
+	if k := h.in.newest.Load(); k != nil && peer.Term > k.rec.Term {
+		h.in.coordinate(ahead{peer.Term})
+	}
 }
 
 // Down implements [remote.Handler].
@@ -291,7 +295,8 @@ func isRecord(message any) bool {
 	return is
 }
 
-// correct tells an instance that still coordinates as it believes, but no record says so any more, of the newest one.
+// correct tells an instance that still coordinates as it believes, but no record says so any more, of the newest one. If
+// another process has its id by now, that is told, and [handler.Up] is for the one before.
 func (in *Instance[K, E, S, R]) correct(m vnode.Member) {
 	k := in.newest.Load()
 	if k != nil && m != k.rec.Coordinator && !in.isClient() {

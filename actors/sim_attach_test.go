@@ -89,10 +89,11 @@ func (p *process) attached() bool {
 			return false
 		}
 	}
-	if p.free(0) || p.free(1) {
+	if p.free(0) || p.free(1) || slices.ContainsFunc(p.producers[:], func(q *simProducer) bool { return q != nil && q.over }) {
 		return false
 	}
-	return !w.clustered() || p.client() || p.inForce()
+	m, _ := w.store.newest().Assignment.InForce(p.self.Instance)
+	return !w.clustered() || p.client() || (p.inForce() && m == p.self)
 }
 
 // free reports whether a process may have a plain producer in a place: no other has, but the one that this one follows

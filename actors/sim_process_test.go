@@ -228,9 +228,24 @@ func (p *process) carry(effects []actors.Effect) {
 		case e.Answer != nil:
 			p.answers[e.Answer.Ticket](e.Answer)
 			delete(p.answers, e.Answer.Ticket)
+		case e.Search:
+			p.w.request(p, p.look)
 		case e.Stop != nil:
 			p.stop(e.Stop)
 		}
+	}
+}
+
+// look looks for the newest record until that succeeds.
+func (p *process) look() {
+	w := p.w
+	w.count("look")
+	switch {
+	case w.mutation == reignsOn: // it never comes back
+	case w.chance(w.putLoss):
+		w.request(p, p.look)
+	default:
+		p.carry(p.coord.Searched(w.store.find(w.hint(), w.mutation != floorUnchecked)))
 	}
 }
 
