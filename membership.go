@@ -26,7 +26,7 @@ func checkMembers(cfg Config) error {
 	dynamic := c.Backend == backend.KindObjectStore && c.Discovery == backend.DiscoveryDynamic
 	switch {
 	case cfg.Membership != nil && (!dynamic || len(c.SeedPeers) > 0):
-		return fmt.Errorf("Membership: %w", ErrMembership)
+		return fmt.Errorf("config: %w", ErrMembership)
 	case dynamic && cfg.Membership == nil && len(c.SeedPeers) == 0:
 		return fmt.Errorf("state.seed_peers: %w", ErrNoSeeds)
 	case c.Backend != backend.KindObjectStore || dynamic:

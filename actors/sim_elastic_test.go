@@ -1,6 +1,7 @@
 package actors_test
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -152,7 +153,7 @@ func (w *world) balanced() bool {
 		return true
 	}
 	a := w.store.newest().Assignment
-	held, zones := make([]int, len(a.Members)), map[string]int{}
+	held, zones := slices.Repeat([]int{0}, len(a.Members)), map[string]int{}
 	zoneOf := func(m vnode.Member) string { return string(rune('a' + slices.Index(w.members, m.Instance)%2)) }
 	for _, m := range a.Members {
 		zones[zoneOf(m)] += 0
@@ -162,10 +163,7 @@ func (w *world) balanced() bool {
 		zones[zoneOf(a.Members[owner])]++
 	}
 	if w.elastic.ByZone {
-		held = held[:0]
-		for _, n := range zones {
-			held = append(held, n)
-		}
+		held = slices.Collect(maps.Values(zones))
 	}
 	return slices.Max(held)-slices.Min(held) <= 1
 }

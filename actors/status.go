@@ -21,6 +21,9 @@ type Status struct {
 	Started time.Time    // when this incarnation was made
 
 	Coordinator vnode.Member        // of the newest known record
+	Members     []MemberStatus      // of the newest known record, by instance
+	Moving      int                 // gauge: vnodes that are to move by the coordinator's plan
+	Zone        ZoneStatus          // of an elastic cluster
 	Peers       []remote.PeerStatus // of a cluster: by instance
 	Refused     map[string]uint64   // connections, either way, by kind of reason
 
@@ -49,6 +52,20 @@ type Status struct {
 	Counts Counts
 	// Requests counts what was asked of the store since it was opened, by kind; every try for itself.
 	Requests backend.Requests
+}
+
+// MemberStatus is what a member has.
+type MemberStatus struct {
+	vnode.Member
+	Vnodes  int
+	Sources int // that it reads
+}
+
+// ZoneStatus names the failure domain whose loss would take the most vnodes, and their share of all, 0 to 1. It is empty
+// until the membership has told who is in which.
+type ZoneStatus struct {
+	Largest string
+	Share   float64
 }
 
 // Phase is what an epoch that is being sealed waits for.
@@ -160,6 +177,8 @@ func (in *Instance[K, E, S, R]) Status() Status {
 	for i := range k.rec.Segments {
 		st.Bytes += k.rec.Segments[i].Size
 	}
+	st.Members = membersIn(k.view.Assignment)
+	in.elasticStatus(k, &st)
 	if st.Attempt.Epoch <= st.Epoch {
 		st.Attempt = AttemptStatus{} // sealed by now
 	}
@@ -168,6 +187,36 @@ func (in *Instance[K, E, S, R]) Status() Status {
 	}
 	in.intake(&st)
 	return st
+}
+
+func membersIn(a vnode.Assignment) []MemberStatus {
+	out := make([]MemberStatus, len(a.Members))
+	for i, m := range a.Members {
+		out[i].Member = m
+	}
+	for _, owner := range a.Owners {
+		if owner != vnode.Unowned {
+			out[owner].Vnodes++
+		}
+	}
+	for _, s := range a.Sources {
+		if s.Owner != vnode.Unowned {
+			out[s.Owner].Sources++
+		}
+	}
+	return out
+}
+
+// elasticStatus writes into a status what only an elastic cluster has.
+func (in *Instance[K, E, S, R]) elasticStatus(k *known, st *Status) {
+	if t := in.plan.Load(); t != nil && t.plan != nil {
+		for _, m := range t.plan.Moves {
+			st.Moving += m.Vnodes.Len()
+		}
+	}
+	if list := in.present.Load(); list != nil {
+		st.Zone.Largest, st.Zone.Share = vnode.LargestZone(k.view.Assignment, func(m vnode.Member) string { return (*list)[m.Instance].Zone })
+	}
 }
 
 // intake writes into a status where sources and producers stand, and what is held back.

@@ -69,16 +69,6 @@ func (t *troubles) fine(doing string) {
 	}
 }
 
-// text is what goes wrong with doing something now; empty if nothing does.
-func (t *troubles) text(doing string) string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if p := t.now[doing]; p != nil {
-		return p.Err.Error()
-	}
-	return ""
-}
-
 func (t *troubles) list() []Problem {
 	t.mu.Lock()
 	defer t.mu.Unlock()
