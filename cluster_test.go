@@ -49,7 +49,13 @@ func members(t *testing.T, url string, n int) []sheaf.Config {
 // openAll opens all members at once, as the first start of a cluster needs.
 func openAll(t *testing.T, configs []sheaf.Config, sinks ...sheaf.Sink[total]) []*tallyInstance {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	return openAllOn(t.Context(), t, configs, sinks...)
+}
+
+// openAllOn does so under a context, which may bring a store.
+func openAllOn(ctx context.Context, t *testing.T, configs []sheaf.Config, sinks ...sheaf.Sink[total]) []*tallyInstance {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	out, errs := make([]*tallyInstance, len(configs)), make([]error, len(configs))
 	var wg sync.WaitGroup

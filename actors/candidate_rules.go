@@ -96,7 +96,7 @@ func (f *FollowerRules) leadAt() (time.Duration, bool) {
 	switch {
 	case len(f.rec.Assignment.Members) == 0:
 		return f.moved + time.Duration(e.Jitter*float64(e.Turn)), true
-	case rank < 0 && f.inForce() != (vnode.Member{}) && !f.gone:
+	case rank < 0 && f.inForce() != (vnode.Member{}) && !f.unanswered():
 		return 0, false // another incarnation of this instance is in force, and may answer
 	case rank < 0 && coordinator.Instance == f.self.Instance:
 		return f.moved, true // that one coordinated

@@ -180,6 +180,9 @@ func (c *CoordinatorRules) raiseFloor(n *backend.Record) {
 }
 
 func (c *CoordinatorRules) create(n *backend.Record) []Effect {
+	if old := c.rec.Assignment; n.Assignment.Version != old.Version {
+		n.Assignment = n.Assignment.Follow(old)
+	}
 	c.put = n
 	return []Effect{{Append: n}}
 }
@@ -266,8 +269,8 @@ func (c *CoordinatorRules) take(winner *backend.Record) []Effect {
 	return []Effect{{Publish: winner, Sealed: sealed}}
 }
 
-// Learn takes a record that another instance tells of. One of a later term ends this reign: a coordinator that has
-// nothing to write would not hear of it otherwise, and wait for captures that nobody makes for it.
+// Learn takes a record that another instance tells of, or that was found. One of a later term ends this reign: a
+// coordinator that has nothing to write would not hear of it otherwise, and wait for captures that nobody makes for it.
 func (c *CoordinatorRules) Learn(rec *backend.Record) []Effect {
 	if !c.reigns || rec.Term <= c.rec.Term {
 		return nil

@@ -38,6 +38,9 @@ func (c *CoordinatorRules) claimElastic(m Claimed) []Effect {
 		return nil
 	}
 	old, known := c.claims[id]
+	if known && old.From != m.From && inForce == (vnode.Member{}) && c.now < c.heard[id]+lease {
+		return nil // two processes ask under one id: the first does, as long as it does
+	}
 	c.claims[id], c.heard[id] = m, c.now
 	c.review = c.review || !known || !reflect.DeepEqual(old, m)
 	return c.step()

@@ -26,6 +26,7 @@ func (e *InUseError) Error() string {
 const (
 	claimAgain   = 250 * time.Millisecond // of a member that is not in force
 	claimSeldom  = 2 * time.Second        // of one that is: a new coordinator may not have heard it
+	callAgain    = 5 * time.Second        // of an incarnation that did not answer, while it is in force
 	searchAgain  = time.Second            // after a search that failed or found nothing new
 	searchSilent = 5 * time.Second        // of the ledger, while nothing is heard
 	searchSeldom = 20 * time.Second       // of one that coordinates, and hears nobody: it may have been deposed
@@ -50,7 +51,8 @@ type FollowerRules struct {
 
 	called    uuid.UUID // incarnation under this id that was called
 	calling   bool
-	gone      bool // it did not answer
+	callAt    time.Duration // not again before
+	gone      bool          // it did not answer
 	claimAt   time.Duration
 	searching bool
 	searchAt  time.Duration // while nothing is heard
@@ -240,8 +242,11 @@ func (f *FollowerRules) Deadline() (time.Duration, bool) {
 // mayClaim reports whether this instance has something to claim, and may: whoever was in force under its id does not
 // answer.
 func (f *FollowerRules) mayClaim() bool {
-	return !f.role.Client && !f.role.Leads && f.rec != nil && (f.inForce() == f.self || f.gone)
+	return !f.role.Client && !f.role.Leads && f.rec != nil && (f.inForce() == f.self || f.unanswered())
 }
+
+// unanswered reports whether whoever is in force under this instance's id was called, and did not answer.
+func (f *FollowerRules) unanswered() bool { return f.gone && f.called == f.inForce().Incarnation }
 
 // inForce is the member in force under this instance's id; zero if there is none.
 func (f *FollowerRules) inForce() vnode.Member {
@@ -291,13 +296,14 @@ func (f *FollowerRules) step() []FollowerEffect {
 // what is heard of one says nothing of the next.
 func (f *FollowerRules) call(inForce vnode.Member) []FollowerEffect {
 	switch {
-	case f.calling || (inForce.Incarnation == f.called && f.gone):
+	case f.calling || (inForce.Incarnation == f.called && f.gone && f.now < f.callAt):
 		return nil
 	case inForce.Address == "" || inForce.Address == f.self.Address || f.role.Leads: // nobody else is there: this one listens there, or has called already
 		f.called, f.gone, f.calling = inForce.Incarnation, true, false
 		return nil
 	}
-	f.called, f.gone, f.calling = inForce.Incarnation, false, true
+	f.gone = f.gone && f.called == inForce.Incarnation
+	f.called, f.calling, f.callAt = inForce.Incarnation, true, f.now+callAgain
 	return []FollowerEffect{{Call: &inForce}}
 }
 

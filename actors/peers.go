@@ -137,7 +137,8 @@ func (h handler[K, E, S, R]) Check(peer remote.Hello) error {
 	return nil
 }
 
-// Up implements [remote.Handler]: whoever comes is told where things stand.
+// Up implements [remote.Handler]: whoever comes is told where things stand. Who knows of a later term says so in its hello,
+// and there alone: what it sends goes to the process that reigns now.
 func (h handler[K, E, S, R]) Up(peer remote.Hello) {
 	h.in.peers.lives.hear(whole(peer).Member)
 	h.in.peers.set(whole(peer), true)

@@ -65,17 +65,16 @@ func (c *CoordinatorRules) aim() {
 // stayers are the members that stay and those that come; false if one was not heard of. If all are to leave, this instance
 // stays until it is alone.
 func (c *CoordinatorRules) stayers() (all []vnode.Candidate, known bool) {
-	for _, m := range append(slices.Clone(c.rec.Assignment.Members), c.joiners()...) {
+	members := append(slices.Clone(c.rec.Assignment.Members), c.joiners()...)
+	stays := slices.ContainsFunc(members, func(m vnode.Member) bool { claim, _ := c.claimOf(m); return !claim.Leaving })
+	for _, m := range members {
 		claim, heard := c.claimOf(m)
 		switch {
 		case !heard:
 			return nil, false
-		case !claim.Leaving:
+		case !claim.Leaving, !stays && m == c.self: // if all leave, the coordinator is the last
 			all = append(all, vnode.Candidate{Member: m, Weight: claim.Weight, Zone: claim.Zone})
 		}
-	}
-	if len(all) == 0 { // somebody has to be the last
-		all = append(all, vnode.Candidate{Member: c.self, Weight: c.cluster.Claim.Weight, Zone: c.cluster.Claim.Zone})
 	}
 	return all, true
 }

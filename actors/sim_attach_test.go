@@ -97,7 +97,8 @@ func (p *process) attached() bool {
 			return false
 		}
 	}
-	return !w.clustered() || p.client() || p.inForce()
+	m, _ := w.store.newest().Assignment.InForce(p.self.Instance)
+	return !w.clustered() || p.client() || (p.inForce() && m == p.self)
 }
 
 // free reports whether a process may have a plain producer in a place: no other has, but the one that this one follows

@@ -58,6 +58,10 @@ func (p *process) look() {
 		}
 	}
 	p.obey(p.follow.Cannot(cut))
+	if p.leaving && w.quiet && p.up && slices.Equal(p.rec.Assignment.Members, []vnode.Member{p.self}) {
+		w.restart(p.self.Instance) // it is the last, and ends
+		return
+	}
 	p.follow.Wants(p.unsealed())
 	if p.plan != nil && w.chance(.3) && p.up {
 		p.obey(p.follow.Say(func(c *actors.Claimed) { c.Prepared = p.plan.ID }))

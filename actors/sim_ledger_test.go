@@ -83,6 +83,11 @@ func (w *world) outcome(p *process, c *actors.CoordinatorRules, rec *backend.Rec
 	if o == backend.Unknown && w.mutation == readBackFailed {
 		o, winner = backend.Lost, w.store.truth[rec.Seq-1]
 	}
+	if o == backend.Lost && w.mutation == lossTaken && p.newest != nil {
+		taken := *winner
+		taken.Term = p.newest.Term
+		winner = &taken
+	}
 	w.post(p, func() {
 		if p.coord == c {
 			p.carry(c.Outcome(o, winner))

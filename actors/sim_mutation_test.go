@@ -62,6 +62,13 @@ const (
 	termsUnnoticed mutation = "captures forgotten with their coordinator"
 	// A coordinator does not hear that another reigns (I1).
 	reignsOn mutation = "a reign that ends unheard"
+
+	// An incarnation that was left out, and comes again, goes on with what it held (I5).
+	cameAgain mutation = "an incarnation that comes again as if it had never been gone"
+	// Who takes over does not begin a term (I1).
+	sameTerm mutation = "a takeover without a term"
+	// A coordinator whose append loses to another's goes on from there (I1).
+	lossTaken mutation = "a lost append that ends no reign"
 )
 
 // mutations says by which violations each mutation is known. What else it does, such as to wedge the schedule, does not
@@ -97,4 +104,7 @@ var mutations = []struct {
 	{ownedUnread, []string{"liveness"}},
 	{termsUnnoticed, []string{"liveness"}},
 	{reignsOn, []string{"liveness"}},
+	{cameAgain, []string{"I4", "I5"}},
+	{sameTerm, []string{"I1", "I2", "I4", "I5", "I6"}},
+	{lossTaken, []string{"I1"}},
 }

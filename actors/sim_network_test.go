@@ -229,9 +229,17 @@ func (p *process) beaten(from *process, a vnode.Attempt, seq uint64, plan *actor
 	p.obey(p.follow.Opened(a, seq))
 }
 
-// object tells whoever speaks as the coordinator, and is none any more, of the record that says so.
+// object tells whoever speaks as the coordinator, and is none any more, of the record that says so. That goes to the id,
+// and so to the one that is: the other learns no more than the term, when it connects again.
 func (p *process) object(from *process) {
-	if rec := p.rec; from != p && rec != nil && rec.Coordinator != from.self {
-		p.w.tellProcess(p, from, func() { from.hear(rec) })
+	rec := p.rec
+	if from == p || rec == nil || rec.Coordinator == from.self {
+		return
 	}
+	p.w.tell(p, from.self.Instance, func(q *process) { q.hear(rec) })
+	p.w.tellProcess(p, from, func() {
+		if from.follow != nil && rec.Term > from.rec.Term {
+			from.obey(from.follow.Doubt())
+		}
+	})
 }

@@ -109,7 +109,7 @@ func (o *oracle) left(r *backend.Record, source string, cut uint64) {
 	for _, p := range o.w.processes {
 		for _, n := range p.vnodes {
 			owner, _ := r.Assignment.Owner(n.id)
-			if p.up && owner == p.self && n.rules != nil && n.rules.Standing(source).At > cut {
+			if p.up && owner == p.self && n.rules != nil && (n.since == r.Assignment.SinceOf(p.self) || o.w.mutation == cameAgain) && n.rules.Standing(source).At > cut {
 				failf("I5 record %d: %s leaves at %d, %s v%d stands at %d", r.Seq, source, cut, o.w.who(p.self), n.id, n.rules.Standing(source).At)
 			}
 		}

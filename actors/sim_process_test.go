@@ -279,6 +279,10 @@ func (p *process) create(rec *backend.Record) {
 	switch p.w.mutation {
 	case toldEarly:
 		p.learn(rec)
+	case sameTerm:
+		if w := p.w; w.elastic != nil && rec.Term > p.newest.Term {
+			rec.Term = p.newest.Term
+		}
 	case sourcesDropped:
 		a := &rec.Assignment
 		a.Sources = slices.DeleteFunc(slices.Clone(a.Sources), func(s vnode.SourceOwner) bool { return s.Owner == vnode.Unowned })

@@ -156,6 +156,9 @@ func (w *world) viewOf(p *process, rec *backend.Record) *vnode.View {
 		for name := range view.Generations {
 			view.Generations[name] = 1
 		}
+	case cameAgain:
+		view.Assignment = view.Assignment.Clone()
+		view.Assignment.Since = nil
 	case idsAlone:
 		view.Assignment = view.Assignment.Clone()
 		if i := view.Assignment.Index(p.self.Instance); i >= 0 {

@@ -69,7 +69,7 @@ func (c *tally) tooLittle(seeds int) error {
 		return fmt.Errorf("the schedules do too little: %s", c.report(seeds))
 	}
 	for _, kind := range []string{
-		"ahead", "cut", "detach", "fold", "folded", "in use", "pin", "refused", "relist", "reopen", "revived", "search", "segment", "sink", "superseded", "twin",
+		"ahead", "cut", "dealt", "detach", "drained", "fold", "folded", "in use", "pin", "refused", "relist", "reopen", "revived", "resigned", "search", "segment", "sink", "stopped", "superseded", "twin",
 	} {
 		if c.byKind[kind] == 0 {
 			return fmt.Errorf("no schedule has %q: %s", kind, c.report(seeds))

@@ -73,6 +73,7 @@ type simVnode struct {
 	attempts map[vnode.Attempt]vnode.Mark
 	dirty    bool        // something was applied since the last capture
 	owed     uint64      // mark of the newest capture with something that no record has named; 0: none
+	since    uint64      // version with which its instance came
 	view     *vnode.View // newest that the rules were told of
 	restores uint64      // begun; only the newest counts
 	waiting  bool        // for a restore
@@ -141,7 +142,7 @@ func (n *simVnode) begin(rec *backend.Record, view *vnode.View, c chain) {
 		n.attempts = map[vnode.Attempt]vnode.Mark{}
 	}
 	life := vnode.Life{Incarnation: n.p.self.Incarnation, N: n.p.lives}
-	n.view = view
+	n.view, n.since = view, view.Assignment.SinceOf(n.p.self)
 	n.rules = vnode.NewRules(n.p.self, n.id, life, view, rec.Tips[n.id], positions)
 	for _, r := range n.rules.Announce() {
 		n.reply(r)

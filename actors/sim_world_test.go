@@ -148,7 +148,7 @@ func (w *world) turn() {
 	}
 	for _, id := range w.everyone() {
 		awake := false
-		for _, p := range w.processes {
+		for _, p := range slices.Clone(w.processes) {
 			if !p.is(id) || !p.awake() {
 				continue
 			}
@@ -294,7 +294,7 @@ func (w *world) rest() {
 			w.start(id)
 		}
 	}
-	for _, p := range w.processes {
+	for _, p := range slices.Clone(w.processes) {
 		if p.up {
 			p.tick()
 		}

@@ -72,6 +72,7 @@ type source[K vnode.Key, E any] struct {
 	dealt   int // chunks, or parts of them
 	batch   int // events per batch
 	heard   time.Time
+	lost    bool      // a batch was, and others may have been with it
 	told    time.Time // of the cut
 	retryAt time.Time // not to be opened again before
 	flushed time.Time // when all buffers were sent; zero: they are to be sent
@@ -180,6 +181,10 @@ func (s *source[K, E]) attend() {
 	for i := range s.used {
 		s.hear(&s.used[i])
 	}
+	if s.lost {
+		s.lost = false
+		s.sendAgain()
+	}
 	if s.rules.Ready() {
 		s.putBarriers()
 	}
@@ -208,6 +213,7 @@ func (s *source[K, E]) hear(m *toSource) {
 		}
 		if s.rules.Reply(m.reply) {
 			s.buffers[m.reply.Vnode].Reset()
+			s.lost = s.lost || (m.reply.Kind == vnode.Gap && m.reply.Round != vnode.AnyRound)
 		}
 	}
 }
@@ -553,6 +559,13 @@ func (s *source[K, E]) resend() {
 		return
 	}
 	s.heard = time.Now()
+	s.sendAgain()
+}
+
+// sendAgain rewinds, all at once, what nobody answered and what is not under way. A vnode that lacks a batch says so only
+// when it gets the next: where an instance is lost with what was on its way to it, each would make the source be read again
+// from the same place, one after the other.
+func (s *source[K, E]) sendAgain() {
 	for _, v := range s.rules.Resend(func(v vnode.ID) bool { return s.flights[v].Load() > 0 }) {
 		s.buffers[v].Reset()
 	}

@@ -152,8 +152,21 @@ func Overdue(rec *Record, vnodes vnode.Set, policy CompactionPolicy) bool {
 			last += w.live
 		}
 	}
-	return x.chain >= policy.MaxChain+policy.MaxChain/3 ||
+	most := policy.MaxChain + policy.MaxChain/3
+	return x.chain >= most && longestOf(rec, vnodes) >= most ||
 		x.outweighed(policy) && x.waste+last > x.live
+}
+
+// longestOf is the longest chain of any of these vnodes. They may come from several owners, each with segments of its own:
+// then the chain of no vnode is as long as all of those together.
+func longestOf(rec *Record, vnodes vnode.Set) int {
+	chains := make([]int, rec.Identity.Capacity)
+	for i := range rec.Segments {
+		for _, v := range shared(rec.Segments[i].Vnodes, vnodes) {
+			chains[v]++
+		}
+	}
+	return slices.Max(chains)
 }
 
 // lightTail returns the newest segments, from the oldest on that weighs less than all newer ones together; half of

@@ -423,3 +423,27 @@ func (m *chainModel) collect() {
 		maps.DeleteFunc(x.changed, func(_ string, at uint64) bool { return at < m.number })
 	}
 }
+
+// TestOverdueIsOfOneVnodesChain: vnodes that came from several owners bring the segments of all of them, and none of their
+// chains is too long.
+func TestOverdueIsOfOneVnodesChain(t *testing.T) {
+	const owners, deltas = 4, 6
+	rec := &backend.Record{Identity: backend.Identity{Capacity: owners}, Epoch: deltas}
+	var all vnode.Set
+	for o := range owners {
+		var of vnode.Set
+		of.Add(vnode.ID(o))
+		all.Add(vnode.ID(o))
+		for e := range vnode.Epoch(deltas) {
+			rec.Segments = append(rec.Segments, backend.SegmentRef{Epoch: e + 1, From: e, Through: e + 1, Vnodes: of, Size: 100, Live: 100, Entries: 1})
+		}
+	}
+	policy := backend.CompactionPolicy{MaxChain: 9, Slack: 1 << 30}
+	if backend.Overdue(rec, all, policy) {
+		t.Errorf("%d chains of %d segments count as one that is too long", owners, deltas)
+	}
+	policy.MaxChain = 3
+	if !backend.Overdue(rec, all, policy) {
+		t.Errorf("chains of %d segments do not count as longer than %d", deltas, policy.MaxChain)
+	}
+}

@@ -45,6 +45,9 @@ func (r *Record) checkAssignment() string {
 	if len(a.Owners) != r.Identity.Capacity {
 		return fmt.Sprintf("it has owners for %d vnodes of %d", len(a.Owners), r.Identity.Capacity)
 	}
+	if len(a.Since) != 0 && len(a.Since) != len(a.Members) {
+		return fmt.Sprintf("it says of %d members since when they are, of %d", len(a.Since), len(a.Members))
+	}
 	for v, o := range a.Owners {
 		if o < vnode.Unowned || o >= len(a.Members) {
 			return fmt.Sprintf("vnode %d belongs to member %d of %d", v, o, len(a.Members))

@@ -67,7 +67,7 @@ func goldenRecord() *backend.Record {
 		Time: time.Date(2026, 3, 4, 5, 6, 7, 89, time.UTC),
 		Term: 3, Coordinator: a,
 		Assignment: vnode.Assignment{
-			Version: 5, Members: []vnode.Member{a, b}, Owners: []int{0, 1, vnode.Unowned, 0},
+			Version: 5, Members: []vnode.Member{a, b}, Since: []uint64{2, 5}, Owners: []int{0, 1, vnode.Unowned, 0},
 			Sources: []vnode.SourceOwner{{Source: "flights-0", Owner: 0}, {Source: "flights-1", Owner: vnode.Unowned}},
 		},
 		Epoch: 41, Attempt: attempt, High: 43,
@@ -177,7 +177,7 @@ func drawRecord(t *rapid.T) *backend.Record {
 		Time:  time.Unix(rapid.Int64Range(-1<<40, 1<<40).Draw(t, "time"), rapid.Int64Range(0, 1e9-1).Draw(t, "nanos")).UTC(),
 		Term:  number.Draw(t, "term"),
 		Epoch: epoch("epoch"), Attempt: drawAttempt(t), High: number.Draw(t, "high"), Emitted: epoch("emitted"),
-		Assignment: vnode.Assignment{Version: number.Draw(t, "version"), Members: members, Owners: drawOwners(t, capacity, len(members))},
+		Assignment: vnode.Assignment{Version: number.Draw(t, "version"), Members: members, Since: drawSince(t, len(members)), Owners: drawOwners(t, capacity, len(members))},
 		Tips:       drawTips(t, capacity), Segments: drawSegments(t, capacity),
 		Generation: number.Draw(t, "generation"), Floor: floor,
 	}
@@ -211,6 +211,13 @@ func drawDigest(t *rapid.T) backend.Digest {
 func drawAttempt(t *rapid.T) vnode.Attempt {
 	n := rapid.Uint64()
 	return vnode.Attempt{Term: n.Draw(t, "term"), Number: n.Draw(t, "number"), Version: n.Draw(t, "version")}
+}
+
+func drawSince(t *rapid.T, n int) []uint64 {
+	if n == 0 {
+		return nil
+	}
+	return rapid.SliceOfN(rapid.Uint64(), n, n).Draw(t, "since")
 }
 
 func drawMembers(t *rapid.T) []vnode.Member {
@@ -428,6 +435,7 @@ func TestInconsistentRecordIsRefused(t *testing.T) {
 		"capacity":            func(r *backend.Record) { r.Identity.Capacity = 0 },
 		"owners":              func(r *backend.Record) { r.Assignment.Owners = r.Assignment.Owners[1:] },
 		"member":              func(r *backend.Record) { r.Assignment.Owners[1] = 2 },
+		"since when":          func(r *backend.Record) { r.Assignment.Since = r.Assignment.Since[1:] },
 		"member -2":           func(r *backend.Record) { r.Assignment.Owners[1] = -2 },
 		"flights-0\" belongs": func(r *backend.Record) { r.Assignment.Sources[0].Owner = 2 },
 		"tips":                func(r *backend.Record) { r.Tips = r.Tips[1:] },

@@ -74,6 +74,7 @@ func packAssignment(a vnode.Assignment) *recordpb.Assignment {
 	return &recordpb.Assignment{
 		Version: a.Version,
 		Members: each(a.Members, packMember),
+		Since:   a.Since,
 		Owners:  each(a.Owners, packOwner),
 		Sources: each(a.Sources, func(s vnode.SourceOwner) *recordpb.SourceOwner {
 			return &recordpb.SourceOwner{Source: s.Source, Owner: packOwner(s.Owner)}

@@ -77,6 +77,7 @@ func (u *unpacker) assignment(m *recordpb.Assignment) vnode.Assignment {
 	return vnode.Assignment{
 		Version: m.GetVersion(),
 		Members: each(m.GetMembers(), u.member),
+		Since:   m.GetSince(),
 		Owners:  each(m.GetOwners(), u.owner),
 		Sources: each(m.GetSources(), func(s *recordpb.SourceOwner) vnode.SourceOwner {
 			return vnode.SourceOwner{Source: s.GetSource(), Owner: u.owner(s.GetOwner())}

@@ -20,7 +20,10 @@ const Unowned = -1
 type Assignment struct {
 	Version uint64
 	Members []Member // sorted by instance
-	Owners  []int    // one per vnode: an index into Members, or Unowned
+	// Since says with which version each member last came, if that is known: an incarnation that was left out for a while
+	// has come again, and what it held before is over.
+	Since   []uint64
+	Owners  []int // one per vnode: an index into Members, or Unowned
 	Sources []SourceOwner
 }
 
@@ -76,9 +79,29 @@ func LargestZone(a Assignment, zone func(Member) string) (name string, share flo
 	return name, float64(owned[name]) / float64(max(len(a.Owners), 1))
 }
 
+// SinceOf is the version with which a member last came; 0 if it is none, or that is not known.
+func (a Assignment) SinceOf(m Member) uint64 {
+	if i := slices.Index(a.Members, m); i >= 0 && i < len(a.Since) {
+		return a.Since[i]
+	}
+	return 0
+}
+
+// Follow returns the assignment as the one that follows old: who is not of its members comes with this version.
+func (a Assignment) Follow(old Assignment) Assignment {
+	a.Since = make([]uint64, len(a.Members))
+	for i, m := range a.Members {
+		if a.Since[i] = a.Version; slices.Contains(old.Members, m) {
+			a.Since[i] = old.SinceOf(m)
+		}
+	}
+	return a
+}
+
 // Clone returns an assignment that shares nothing with a.
 func (a Assignment) Clone() Assignment {
 	a.Members = append([]Member(nil), a.Members...)
+	a.Since = append([]uint64(nil), a.Since...)
 	a.Owners = append([]int(nil), a.Owners...)
 	a.Sources = append([]SourceOwner(nil), a.Sources...)
 	return a

@@ -9,10 +9,11 @@ import (
 // and on what its captures build (I2). It is a pure state machine: calls in, a [Step] out. The slice, the held-back
 // batches and all I/O belong to the caller, which must carry out every step in full before the next call.
 type Rules struct {
-	self Member
-	id   ID
-	life Life
-	view *View
+	self  Member
+	since uint64 // version of the assignment with which self came
+	id    ID
+	life  Life
+	view  *View
 
 	standing Positions
 	sealed   Positions // standing at base
@@ -64,7 +65,7 @@ type CaptureOrder struct {
 // NewRules begins a life: restored says which slice was restored and where every origin stood at it.
 func NewRules(self Member, id ID, life Life, view *View, restored SliceID, positions Positions) *Rules {
 	return &Rules{
-		self: self, id: id, life: life, view: view, base: restored,
+		self: self, since: view.Assignment.SinceOf(self), id: id, life: life, view: view, base: restored,
 		standing: positions.Clone(), sealed: positions.Clone(), got: map[string]bool{},
 	}
 }
@@ -258,7 +259,7 @@ func (r *Rules) Learn(w *View) Step {
 		return step
 	}
 	r.view, r.stopped = w, false
-	if !w.Owns(r.self, r.id) || !r.adopt(w.Tips[r.id], &step) {
+	if !w.Owns(r.self, r.id) || w.Assignment.SinceOf(r.self) != r.since || !r.adopt(w.Tips[r.id], &step) {
 		return Step{Lost: true}
 	}
 	if !r.open.IsZero() && (r.open.Version != w.Assignment.Version || r.open.Term != w.Term) {

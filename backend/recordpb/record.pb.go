@@ -438,6 +438,7 @@ type Assignment struct {
 	Members       []*Member              `protobuf:"bytes,2,rep,name=members,proto3" json:"members,omitempty"`       // by instance
 	Owners        []uint32               `protobuf:"varint,3,rep,packed,name=owners,proto3" json:"owners,omitempty"` // one per vnode: 1 + an index into members, or 0 for none
 	Sources       []*SourceOwner         `protobuf:"bytes,4,rep,name=sources,proto3" json:"sources,omitempty"`       // by source
+	Since         []uint64               `protobuf:"varint,5,rep,packed,name=since,proto3" json:"since,omitempty"`   // one per member: the version with which it last came
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -496,6 +497,13 @@ func (x *Assignment) GetOwners() []uint32 {
 func (x *Assignment) GetSources() []*SourceOwner {
 	if x != nil {
 		return x.Sources
+	}
+	return nil
+}
+
+func (x *Assignment) GetSince() []uint64 {
+	if x != nil {
+		return x.Since
 	}
 	return nil
 }
@@ -1094,13 +1102,14 @@ const file_record_proto_rawDesc = "" +
 	"\x06Member\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\fR\vincarnation\x12\x18\n" +
-	"\aaddress\x18\x03 \x01(\tR\aaddress\"\xab\x01\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\"\xc1\x01\n" +
 	"\n" +
 	"Assignment\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x122\n" +
 	"\amembers\x18\x02 \x03(\v2\x18.sheaf.backend.v1.MemberR\amembers\x12\x16\n" +
 	"\x06owners\x18\x03 \x03(\rR\x06owners\x127\n" +
-	"\asources\x18\x04 \x03(\v2\x1d.sheaf.backend.v1.SourceOwnerR\asources\";\n" +
+	"\asources\x18\x04 \x03(\v2\x1d.sheaf.backend.v1.SourceOwnerR\asources\x12\x14\n" +
+	"\x05since\x18\x05 \x03(\x04R\x05since\";\n" +
 	"\vSourceOwner\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x14\n" +
 	"\x05owner\x18\x02 \x01(\rR\x05owner\"O\n" +

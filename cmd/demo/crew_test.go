@@ -137,7 +137,8 @@ func (c *crew) dump() {
 		notes := p.end().notes
 		path := filepath.Join(os.TempDir(), fmt.Sprintf("demo-%d-n%d.log", os.Getpid(), i))
 		_ = os.WriteFile(path, []byte(notes), 0o600)
-		c.t.Logf("n%d: what it said is in %s", i, path)
+		last, _ := p.progress()
+		c.t.Logf("n%d: it stood at %+v; what it said is in %s", i, last, path)
 	}
 }
 

@@ -30,7 +30,7 @@ func TestWokenMemberChangesNothingOnServers(t *testing.T) {
 	servertest.Run(t, func(t *testing.T, server servertest.Server) {
 		for name, victim := range map[string]int{"merger": 0, "follower": 1} {
 			t.Run(name, func(t *testing.T) {
-				const sources, rows = 6, 60_000
+				const sources, rows = 6, 120_000 // twice what the others read until the successor is there
 				input := inputOf(t, rows)
 				c := newCrew(t, server.URL(t), 4<<20, sources, "--input", input, "--epoch", "100ms", "--json", "--rate", "2000")
 				c.startAll()
