@@ -125,6 +125,7 @@ func (in *Instance[K, E, S, R]) gain(old, k *known) {
 	for _, v := range k.owned {
 		if old == nil || !old.owns(v) {
 			in.restores.put(v)
+			poke(in.sealedAt) // a fold may be overdue since whoever owned it is gone
 		}
 	}
 	if !in.started.Load() {

@@ -236,10 +236,11 @@ func (in *Instance[K, E, S, R]) compact(ahead uint64) (*backend.Fold, error) {
 func (in *Instance[K, E, S, R]) awaitFold(f *backend.Fold) {
 	late := func() bool { return f.Late(in.newest.Load().rec.Epoch) }
 	for in.ctx.Err() == nil && !late() {
+		term := in.newest.Load().rec.Term
 		wait, cancel := context.WithTimeout(in.ctx, foldAgain)
-		err := in.await(wait, late)
+		_ = in.await(wait, func() bool { return late() || in.newest.Load().rec.Term != term }) // it is the same to it why
 		cancel()
-		if err != nil {
+		if !late() {
 			in.tell(f)
 		}
 	}

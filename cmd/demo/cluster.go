@@ -19,7 +19,12 @@ import (
 const aboutCluster = `Counts the flights of an input as run does, with several processes on this machine: it writes their configs, starts
 demo node for each, shows how they come on, and prints the result when the input is done. A process that ends early is
 not started again, but ends them all, as after a crash. Run again on the same state, with any number of instances that
-own all vnodes between them, it goes on where the last sealed epoch ended.`
+own all vnodes between them, it goes on where the last sealed epoch ended.
+
+With --dynamic the processes form an elastic cluster. With --chaos some of them are killed or stopped meanwhile, and
+others come in their place. Then what is to be seen is who is a member, who owns how many vnodes, and who coordinates,
+with a star; and in the end the result is compared with that of a single process, and each file of --out with the rows
+that it says it holds. A difference is a failure.`
 
 // mostInstances is how many processes one machine is asked for.
 const mostInstances = 64
@@ -27,6 +32,9 @@ const mostInstances = 64
 type clusterOptions struct {
 	options
 	instances int
+	dynamic   bool
+	chaos     string
+	harms     []harm // of chaos
 }
 
 func clusterCommand(args []string, s streams) error {
@@ -52,13 +60,20 @@ func parseCluster(args []string, s streams) (clusterOptions, error) {
 	f := newFlags("cluster", aboutCluster)
 	f.IntVar(&o.instances, "instances", 3, "`number` of processes")
 	f.StringVar(&o.state, "state", "", "`directory` or URL of the state that they share")
+	f.BoolVar(&o.dynamic, "dynamic", false, "let them come and go: an elastic cluster")
+	f.StringVar(&o.chaos, "chaos", "", aboutChaos)
 	o.work.register(f, "`rows` that all of them together read in a second; 0 is no limit")
 	f.BoolVar(&o.json, "json", false, "print the last result as JSON, and nothing else")
 	f.BoolVar(&o.verbose, "verbose", false, "print what the processes say, with --verbose themselves")
 	if err := parse(f, args, s.out); err != nil {
 		return o, err
 	}
-	errs := []error{o.validate(), notEmpty(f)}
+	harms, err := parseChaos(o.chaos)
+	o.harms = harms
+	errs := []error{o.validate(), notEmpty(f), err}
+	if len(harms) > 0 && !o.dynamic {
+		errs = append(errs, errors.New("--chaos: only an elastic cluster goes on: add --dynamic"))
+	}
 	if o.instances < 1 || o.instances > mostInstances {
 		errs = append(errs, fmt.Errorf("--instances %d: want 1 to %d", o.instances, mostInstances))
 	}
@@ -95,7 +110,10 @@ func (c *cluster) do(ctx context.Context) error {
 	if err != nil && !wasStopped(err) {
 		return err
 	}
-	return errors.Join(err, c.show())
+	if err = errors.Join(err, c.show()); err != nil || !c.options.dynamic {
+		return err
+	}
+	return c.prove(ctx)
 }
 
 // check refuses before a process is started what each of them would refuse.
@@ -122,13 +140,28 @@ func (c *cluster) check(ctx context.Context) error {
 }
 
 // count starts the processes and waits for them.
-func (c *cluster) count(ctx context.Context, dir string) error {
+func (c *cluster) count(ctx context.Context, dir string) (err error) {
+	c.began = time.Now()
+	defer c.kill()
+	defer func() { c.run.took = time.Since(c.began) }()
+	if !c.options.dynamic {
+		return c.fixed(ctx, dir)
+	}
+	crowd, err := newCrowd(ctx, c, dir, c.options.instances)
+	if err != nil {
+		return err
+	}
+	err = crowd.live(ctx)
+	crowd.watch.say("%s", crowd.sum())
+	return err
+}
+
+// fixed runs a cluster whose members are always the same.
+func (c *cluster) fixed(ctx context.Context, dir string) error {
 	configs, err := clusterConfigs(ctx, c.run.config.State.URL, c.options.instances)
 	if err != nil {
 		return err
 	}
-	c.began = time.Now()
-	defer c.kill()
 	for i := range configs {
 		path, err := writeConfig(dir, configs[i])
 		if err != nil {
@@ -141,10 +174,8 @@ func (c *cluster) count(ctx context.Context, dir string) error {
 		c.members = append(c.members, m)
 	}
 	stop := c.watch()
-	err = c.wait(ctx)
-	stop()
-	c.run.took = time.Since(c.began)
-	return err
+	defer stop()
+	return c.wait(ctx)
 }
 
 // args is the command line of a member.
@@ -204,13 +235,17 @@ func (c *cluster) stop(why error) {
 
 // awaitStopped waits for members that were told to stop. They need some time to seal what they read.
 func (c *cluster) awaitStopped() error {
-	patience := time.NewTimer(2 * sealTime)
+	most := 2 * sealTime
+	if c.options.dynamic {
+		most = 2 * leftTime
+	}
+	patience := time.NewTimer(most)
 	defer patience.Stop()
 	for _, m := range c.members {
 		select {
 		case <-m.done:
 		case <-patience.C:
-			return fmt.Errorf("member %s did not stop in %v and was killed: the next run reads again what is not sealed", m.id, 2*sealTime)
+			return fmt.Errorf("member %s did not stop in %v and was killed: the next run reads again what is not sealed", m.id, most)
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/sheaf-go/sheaf"
 	"github.com/sheaf-go/sheaf/backend"
 	"github.com/sheaf-go/sheaf/cmd/demo/internal/flights"
+	"github.com/sheaf-go/sheaf/cmd/demo/internal/flights/flightstest"
 )
 
 // topAirports is how many airports the printed board shows.
@@ -27,6 +28,9 @@ func jobs() map[string]job {
 			report: func(f flights.BoardFile, resumed *flights.EpochHead) any {
 				return boardReport{f, resumed}
 			},
+			check: func(rows []flights.Flight, sources, _ int) *flightstest.Checker[flights.BoardFile] {
+				return flightstest.NewBoardChecker(rows, sources)
+			},
 		},
 		"routedays": &program[flights.RouteDay, flights.RouteDayState, flights.RouteDays, flights.RouteDaysFile]{
 			app:   routeDaysApp,
@@ -35,6 +39,7 @@ func jobs() map[string]job {
 			report: func(f flights.RouteDaysFile, resumed *flights.EpochHead) any {
 				return routeDaysReport{f, resumed}
 			},
+			check: flightstest.NewRouteDaysChecker,
 		},
 	}
 }

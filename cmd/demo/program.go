@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/sheaf-go/sheaf"
 	"github.com/sheaf-go/sheaf/backend"
 	"github.com/sheaf-go/sheaf/cmd/demo/internal/flights"
+	"github.com/sheaf-go/sheaf/cmd/demo/internal/flights/flightstest"
 	"github.com/sheaf-go/sheaf/merger"
 )
 
@@ -26,6 +28,15 @@ type job interface {
 	sealed(ctx context.Context, objects backend.Objects, rec *backend.Record) (*shown, error)
 	// export writes all keys of a record's sealed epoch as JSON lines.
 	export(ctx context.Context, objects backend.Objects, rec *backend.Record, w io.Writer) error
+	// checker checks the files of a run over rows of an input, dealt to a number of sources.
+	checker(rows []flights.Flight, sources, capacity int) checker
+}
+
+// checker holds the files of a run against the input.
+type checker interface {
+	Check(dir fs.FS) error
+	Files() int
+	Complete() bool
 }
 
 // opening says where the results of a job go: to out, unless that is nil, and then to newest, each held back for some time
@@ -53,6 +64,7 @@ type instance interface {
 // shown is a result that can be shown.
 type shown struct {
 	head   flights.EpochHead
+	value  any
 	print  func(w io.Writer) error              // for people
 	report func(resumed *flights.EpochHead) any // for --json
 }
@@ -63,6 +75,11 @@ type program[K sheaf.Key, S, R any, F flights.EpochFile] struct {
 	file   func(epoch uint64, cut map[string]uint64, r R) F
 	print  func(w io.Writer, r R) error
 	report func(file F, resumed *flights.EpochHead) any
+	check  func(rows []flights.Flight, sources, capacity int) *flightstest.Checker[F]
+}
+
+func (p *program[K, S, R, F]) checker(rows []flights.Flight, sources, capacity int) checker {
+	return p.check(rows, sources, capacity)
 }
 
 func (p *program[K, S, R, F]) open(ctx context.Context, cfg sheaf.Config, o opening) (instance, error) {
@@ -101,6 +118,7 @@ func (p *program[K, S, R, F]) objects(bucket *blob.Bucket, log *zap.Logger) shea
 func (p *program[K, S, R, F]) show(r sheaf.Result[R]) *shown {
 	return &shown{
 		head:   flights.NewEpochHead(uint64(r.Epoch), r.Cuts),
+		value:  r.Value,
 		print:  func(w io.Writer) error { return p.print(w, r.Value) },
 		report: func(resumed *flights.EpochHead) any { return p.report(p.fileOf(r), resumed) },
 	}
