@@ -10,6 +10,7 @@ import (
 // Election says how patient a candidate is. Whatever these are, a term is begun by a record alone (I7).
 type Election struct {
 	Turn    time.Duration // that a candidate waits for each one before it
+	Again   time.Duration // for which the ledger must stand still once it moved while the coordinator could not be reached
 	Still   time.Duration // that the ledger stands still while an epoch is wanted before its coordinator counts as gone
 	Outside time.Duration // the same, for an instance that the record leaves out; it doubles with each term lost
 	Jitter  float64       // 0 to 1: of this incarnation
@@ -24,6 +25,7 @@ type candidacy struct {
 	lost    uint          // terms, since one of which it was a member sealed
 	moved   time.Duration // when the ledger last did, as far as it knows
 	missed  time.Duration // since when the coordinator cannot be reached; 0: it can be
+	heard   int           // records since then
 	wanted  time.Duration // since when an epoch is wanted here; 0: none is
 	proving bool          // the search under way is to prove that the ledger stands still
 	proven  bool          // it did
@@ -32,6 +34,7 @@ type candidacy struct {
 // witness takes the newest record into account.
 func (f *FollowerRules) witness(sealed bool) {
 	f.moved, f.proven = f.now, false
+	f.heard++
 	if sealed && f.inForce() == f.self {
 		f.lost = 0
 	}
@@ -49,7 +52,8 @@ func (f *FollowerRules) suspect() {
 	case f.rec == nil || !slices.Contains(f.says.Cut, f.rec.Coordinator):
 		f.missed = 0
 	case f.missed == 0:
-		f.missed = max(f.now, 1)
+		f.missed, f.heard = max(f.now, 1), 0
+		f.doubts, f.searchAt = true, f.now // its last record may have reached nobody
 	}
 }
 
@@ -106,9 +110,11 @@ func (f *FollowerRules) leadAt() (time.Duration, bool) {
 		return f.moved + turns, true
 	case coordinator == f.self: // its reign ended, and nobody else's began
 		return f.moved + e.Outside, true
-	case f.missed > 0 && f.moved <= f.missed:
+	case f.missed > 0 && f.heard == 0:
 		return f.missed + turns, true
-	case f.missed > 0: // others may reach it: the ledger moved since
+	case f.missed > 0 && f.heard == 1: // the last record of one that is gone, or others reach it
+		return f.moved + e.Again + turns, true
+	case f.missed > 0:
 		return f.moved + e.Outside + turns, true
 	case f.wanted > 0 && lacking(f.rec.Assignment) == nil:
 		return max(f.moved, f.wanted) + e.Still<<f.lost + turns, true

@@ -49,6 +49,7 @@ type stretch struct {
 type toldPlan struct {
 	plan    *Plan
 	attempt vnode.Attempt // that carries it out; zero: none yet
+	stopped atomic.Bool   // a vnode did, for that attempt
 }
 
 // elastic reports whether this is a member of an elastic cluster.
@@ -59,7 +60,7 @@ func (in *Instance[K, E, S, R]) elastic() bool {
 // election is how patient this instance is as a candidate.
 func (in *Instance[K, E, S, R]) election() *Election {
 	spread := float64(in.self.Incarnation[15]) / 255
-	return &Election{Turn: electTurn, Still: electStill * in.cfg.Timeout, Outside: electBeyond, Jitter: spread}
+	return &Election{Turn: electTurn, Again: max(2*in.cfg.Epoch, 2*electTurn), Still: electStill * in.cfg.Timeout, Outside: electBeyond, Jitter: spread}
 }
 
 // join makes this instance known, and learns who else is there.
@@ -121,11 +122,14 @@ func (in *Instance[K, E, S, R]) told(b beat) {
 	if !in.elastic() {
 		return
 	}
-	t := &toldPlan{plan: b.Plan}
+	t, old := &toldPlan{plan: b.Plan}, in.plan.Load()
 	if b.Moving {
 		t.attempt = b.Attempt
 	}
-	if old := in.plan.Swap(t); b.Plan != nil && (old == nil || old.plan == nil || old.plan.ID != b.Plan.ID) {
+	if old != nil && t.attempt == old.attempt {
+		t.stopped.Store(old.stopped.Load())
+	}
+	if in.plan.Store(t); b.Plan != nil && (old == nil || old.plan == nil || old.plan.ID != b.Plan.ID) {
 		poke(in.planAt)
 	}
 }
@@ -133,7 +137,13 @@ func (in *Instance[K, E, S, R]) told(b beat) {
 // Moves reports whether a vnode that captures for an attempt moves with its seal.
 func (in *Instance[K, E, S, R]) Moves(a vnode.Attempt, v vnode.ID) bool {
 	t := in.plan.Load()
-	return t != nil && t.plan != nil && t.attempt == a && t.plan.Moving(v)
+	if t == nil || t.plan == nil || t.attempt != a || !t.plan.Moving(v) {
+		return false
+	}
+	if !t.stopped.Swap(true) {
+		in.cfg.Timeline.Note(time.Time{}, StepMove, "vnodes stop, to move with epoch %d", a.Number)
+	}
+	return true
 }
 
 // departed ends an instance that was to leave, and has.
@@ -142,17 +152,11 @@ func (in *Instance[K, E, S, R]) departed() {
 	in.tellNews()
 }
 
-// sayAlive tells every member, now and then, that this one is there.
+// sayAlive tells everybody, now and then, that this instance is there: the members, and those that want to be.
 func (in *Instance[K, E, S, R]) sayAlive() {
-	k := in.newest.Load()
-	if !in.elastic() || k == nil || time.Since(in.aliveAt) < aliveEvery {
-		return
-	}
-	in.aliveAt = time.Now()
-	for _, m := range k.rec.Assignment.Members {
-		if m.Instance != in.self.Instance {
-			in.system.Root.Send(farPID(m.Instance), alive{})
-		}
+	if in.elastic() && time.Since(in.aliveAt) >= aliveEvery {
+		in.aliveAt = time.Now()
+		in.tellPeers(alive{})
 	}
 }
 

@@ -232,7 +232,11 @@ func (in *Instance[K, E, S, R]) originOf(r *vnode.Reply) string {
 	if r.Generation == 0 {
 		a := in.newest.Load().view.Assignment
 		for _, s := range a.Sources {
-			if s.Source == r.Origin && s.Owner != vnode.Unowned {
+			switch {
+			case s.Source != r.Origin:
+			case s.Owner == vnode.Unowned:
+				return "" // whoever is to read it may know already
+			default:
 				return a.Members[s.Owner].Instance
 			}
 		}

@@ -132,6 +132,7 @@ func (h handler[K, E, S, R]) Check(peer remote.Hello) error {
 		return fmt.Errorf("%q is no member: members are %v", peer.Member.Instance, h.in.memberIDs())
 	}
 	if k := h.in.newest.Load(); k != nil && !peer.Client && h.in.mayLiveAt(k, whole(peer).Member) {
+		h.in.peers.lives.hear(whole(peer).Member)
 		h.in.livesAt(whole(peer).Member)
 	}
 	return nil

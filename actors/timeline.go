@@ -20,6 +20,7 @@ const (
 	StepRestore  Step = "restore"   // vnodes were given their sealed slices
 	StepReady    Step = "ready"     // every vnode has its slice
 	StepAttach   Step = "attach"    // a source goes on behind its sealed position
+	StepMove     Step = "move"      // vnodes stopped here, to go on at another member
 	StepReplay   Step = "replay"    // a source or producer gave vnodes events again that they had lost
 	StepEmit     Step = "emit"      // an epoch sealed before this start was emitted
 	StepRetry    Step = "retry"     // something failed and is being tried again

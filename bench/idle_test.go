@@ -30,12 +30,15 @@ type idle struct {
 func TestMain(m *testing.M) {
 	vnodes, isIdle := os.LookupEnv(idleEnv)
 	pair, isMember := os.LookupEnv(memberEnv)
+	elastic, isElastic := os.LookupEnv(elasticEnv)
 	var err error
 	switch {
 	case isIdle:
 		err = idleChild(vnodes, os.Args[1], os.Args[2])
 	case isMember:
 		err = member(pair)
+	case isElastic:
+		err = runElastic(elastic)
 	default:
 		os.Exit(m.Run())
 	}
