@@ -91,6 +91,9 @@ type (
 )
 
 func (c *coordinator) Receive(ctx actor.Context) {
+	if c.rules != nil {
+		c.rules.Clock(c.now())
+	}
 	switch m := ctx.Message().(type) {
 	case begin:
 		var effects []Effect

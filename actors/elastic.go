@@ -64,7 +64,7 @@ func (in *Instance[K, E, S, R]) election() *Election {
 }
 
 // join makes this instance known, and learns who else is there.
-func (in *Instance[K, E, S, R]) join(context.Context) error {
+func (in *Instance[K, E, S, R]) join() error {
 	if !in.elastic() {
 		return nil
 	}
@@ -241,7 +241,11 @@ type life struct {
 	heard  atomic.Int64 // nanoseconds since 1970
 }
 
-func (l *lives) hear(m vnode.Member) {
+func (l *lives) hear(h remote.Hello) {
+	if h.Client {
+		return // it is told nothing and asked nothing, and has an id that nobody else ever had
+	}
+	m := h.Member
 	x, known := l.at.Load(m.Instance)
 	if !known || x.(*life).member != m {
 		x = &life{member: m}
@@ -273,5 +277,5 @@ func (in *Instance[K, E, S, R]) settleElastic(ctx context.Context) (alone bool, 
 // isAlone reports whether no other instance is a member, or about to be one.
 func (in *Instance[K, E, S, R]) isAlone() bool {
 	k := in.newest.Load()
-	return len(k.rec.Assignment.Members) == 1 && k.ours && len(in.peers.all()) == 0
+	return len(k.rec.Assignment.Members) == 1 && k.ours && !in.peers.anyMember()
 }

@@ -171,14 +171,16 @@ func (c *CoordinatorRules) joiners() []vnode.Member {
 // offered adds the sources that members offer and that no record knows yet. Nobody reads them so far.
 func (c *CoordinatorRules) offered(sources []vnode.SourceOwner) []vnode.SourceOwner {
 	sources = slices.Clone(sources)
+	names := namesOfSources(c.rec)
 	for _, m := range c.rec.Assignment.Members {
 		claim, _ := c.claimOf(m)
 		for _, name := range claim.Offers {
 			at, found := slices.BinarySearchFunc(sources, name, func(s vnode.SourceOwner, name string) int { return strings.Compare(s.Source, name) })
 			cut, known := c.rec.CutOf(name)
-			if found || (known && cut.Ended) || c.rec.GenerationOf(name) != 0 || (!known && len(c.rec.Cuts)+len(sources) >= c.limits.Sources) {
+			if found || (known && cut.Ended) || c.rec.GenerationOf(name) != 0 || len(names) >= c.limits.Sources && !names[name] {
 				continue
 			}
+			names[name] = true
 			sources = slices.Insert(sources, at, vnode.SourceOwner{Source: name, Owner: vnode.Unowned})
 			c.fresh[name] = true
 		}

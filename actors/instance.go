@@ -140,7 +140,11 @@ func Start[K vnode.Key, E, S, R any](ctx context.Context, cfg Config[K, E, S, R]
 		in.cancel(err)
 		return nil, errors.Join(err, in.closeTransport())
 	}
-	if err := in.ready(ctx); err != nil {
+	err = in.join()
+	if err == nil {
+		err = in.ready(ctx)
+	}
+	if err != nil {
 		in.Abort(err)
 		in.stops.Wait()
 		return nil, err
@@ -182,7 +186,7 @@ func (in *Instance[K, E, S, R]) begin(ctx context.Context, newest *backend.Recor
 	in.spawnActors(newest)
 	in.system.Root.Send(in.follower, beginFollowing{newest: newest, self: in.self, role: in.role(), claim: in.claim()})
 	in.hear() // behind it: the first that an actor takes is where it begins
-	return in.join(ctx)
+	return nil
 }
 
 // firstLeader is the instance that coordinates as far as is known at the start.

@@ -57,6 +57,18 @@ func (p *peers) upOf(id string) (remote.Hello, bool) {
 
 func (p *peers) heardAt(m vnode.Member) time.Time { return p.lives.heardAt(m) }
 
+// anyMember reports whether an instance is connected that is no client.
+func (p *peers) anyMember() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, h := range p.up {
+		if !h.Client {
+			return true
+		}
+	}
+	return false
+}
+
 func (p *peers) all() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -132,7 +144,7 @@ func (h handler[K, E, S, R]) Check(peer remote.Hello) error {
 		return fmt.Errorf("%q is no member: members are %v", peer.Member.Instance, h.in.memberIDs())
 	}
 	if k := h.in.newest.Load(); k != nil && !peer.Client && h.in.mayLiveAt(k, whole(peer).Member) {
-		h.in.peers.lives.hear(whole(peer).Member)
+		h.in.peers.lives.hear(whole(peer))
 		h.in.livesAt(whole(peer).Member)
 	}
 	return nil
@@ -141,7 +153,7 @@ func (h handler[K, E, S, R]) Check(peer remote.Hello) error {
 // Up implements [remote.Handler]: whoever comes is told where things stand. Who knows of a later term says so in its hello,
 // and there alone: what it sends goes to the process that reigns now.
 func (h handler[K, E, S, R]) Up(peer remote.Hello) {
-	h.in.peers.lives.hear(whole(peer).Member)
+	h.in.peers.lives.hear(whole(peer))
 	h.in.peers.set(whole(peer), true)
 	h.in.greet(peer.Member.Instance)
 	if k := h.in.newest.Load(); k != nil && peer.Term > k.rec.Term && !h.in.isClient() {
@@ -155,7 +167,7 @@ func (h handler[K, E, S, R]) Down(peer remote.Hello, _ error) { h.in.peers.set(w
 // Receive implements [remote.Handler].
 func (h handler[K, E, S, R]) Receive(from remote.Hello, data []byte, done func()) error {
 	if h.in.elastic() {
-		h.in.peers.lives.hear(whole(from).Member)
+		h.in.peers.lives.hear(whole(from))
 	}
 	return h.in.received(whole(from), data, done)
 }
@@ -295,6 +307,7 @@ func (in *Instance[K, E, S, R]) others() []remote.Member {
 			at[id.(string)] = address.(string)
 		} else if heard {
 			in.peers.addresses.Delete(id)
+			in.peers.lives.at.Delete(id)
 		}
 		return true
 	})
@@ -313,13 +326,14 @@ func (in *Instance[K, E, S, R]) leadsByConfig() bool {
 	return in.cfg.Cluster == nil || (!in.cfg.Cluster.Client && in.cfg.Cluster.Coordinator == in.self.Instance)
 }
 
-// greet tells a peer that has just come of the newest record, and of the open attempt.
+// greet tells a peer that has just come of the newest record, and, where the coordinator is, of the open attempt.
 func (in *Instance[K, E, S, R]) greet(peer string) {
-	if !in.leads() {
+	k := in.newest.Load()
+	if k == nil || in.isClient() || (!in.leads() && !in.elastic()) {
 		return
 	}
 	pid := farPID(peer)
-	in.system.Root.Send(pid, in.newest.Load().rec)
+	in.system.Root.Send(pid, k.rec)
 	if b := in.beatNow(); b != nil {
 		in.system.Root.Send(pid, *b)
 	}

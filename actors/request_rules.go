@@ -126,14 +126,20 @@ func (c *CoordinatorRules) detach(n *backend.Record, r Request) error {
 
 // sourceNames counts the names of sources that a record remembers, and one more name.
 func sourceNames(n *backend.Record, more string) int {
-	names := map[string]bool{more: true}
+	names := namesOfSources(n)
+	names[more] = true
+	return len(names)
+}
+
+func namesOfSources(n *backend.Record) map[string]bool {
+	names := map[string]bool{}
 	for _, c := range n.Cuts {
 		names[c.Source] = true
 	}
 	for _, s := range n.Assignment.Sources {
 		names[s.Source] = true
 	}
-	return len(names)
+	return names
 }
 
 // openName gives a producer's name the next generation; a new name may need an idle one to go.
