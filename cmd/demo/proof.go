@@ -8,6 +8,7 @@ import (
 	"maps"
 	"reflect"
 
+	"go.uber.org/zap/zapcore"
 	"gocloud.dev/blob"
 
 	"github.com/sheaf-go/sheaf"
@@ -43,7 +44,7 @@ func (c *cluster) prove(ctx context.Context) error {
 func (c *cluster) single(ctx context.Context) (*shown, error) {
 	alive, fail := context.WithCancelCause(ctx)
 	defer fail(context.Canceled)
-	o := options{work: work{input: c.options.input, job: c.options.job, sources: c.options.sources, epoch: c.options.epoch}}
+	o := options{work: work{input: c.options.input, job: c.options.job, sources: c.options.sources, epoch: c.options.epoch}, level: zapcore.WarnLevel}
 	r := &run{
 		options: o, streams: streams{io.Discard, io.Discard}, seat: alone(), job: c.run.job, alive: alive, fail: fail,
 		log: newLog(c.run.streams.notes, false, o.level), config: sheaf.Config{State: backend.InProcess(), Epoch: o.epoch},
