@@ -118,8 +118,6 @@ func (c *elasticCampaign) kill() {
 	if c.done%2 == 0 {
 		f.ids[victim] = f.newID()
 	}
-	c.t.Logf("kill %d, of %s, coordinator %t; %s comes after %.1f s: epoch %d to %d, %d rows sealed", c.done, was, victim == coordinator,
-		f.ids[victim], away.Seconds(), before.Epoch, c.sealed.Epoch, c.sealed.Records)
 	back := time.Now().Add(away)
 	started := false
 	f.must("an epoch after a kill", func(rec *backend.Record) bool {
@@ -129,7 +127,10 @@ func (c *elasticCampaign) kill() {
 		}
 		return uint64(rec.Epoch) > c.sealed.Epoch
 	})
-	c.gaps = append(c.gaps, time.Since(killed))
+	gap := time.Since(killed)
+	c.gaps = append(c.gaps, gap)
+	c.t.Logf("kill %d, of %s, coordinator %t; %s comes after %.1f s: epoch %d to %d, %d rows sealed; the next after %.2f s", c.done, was,
+		victim == coordinator, f.ids[victim], away.Seconds(), before.Epoch, c.sealed.Epoch, c.sealed.Records, gap.Seconds())
 	if !started {
 		<-time.After(time.Until(back))
 		f.start(victim, "--rate", fmt.Sprint(c.rate))

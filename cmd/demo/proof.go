@@ -56,7 +56,7 @@ func (c *cluster) single(ctx context.Context) (*shown, error) {
 }
 
 // files checks the files of --out, and says how many there are.
-func (c *cluster) files(ctx context.Context) (text string, err error) {
+func (c *cluster) files(ctx context.Context) (string, error) {
 	if c.options.out == "" {
 		return "", nil
 	}
@@ -65,7 +65,7 @@ func (c *cluster) files(ctx context.Context) (text string, err error) {
 		return "", err
 	}
 	rows, err := flightstest.Load(in)
-	if err = errors.Join(err, in.Close()); err != nil {
+	if err := errors.Join(err, in.Close()); err != nil {
 		return "", err
 	}
 	url, err := c.options.outURL()
@@ -82,7 +82,7 @@ func (c *cluster) files(ctx context.Context) (text string, err error) {
 	if err == nil && !files.Complete() {
 		err = errors.New("the newest file does not hold all rows")
 	}
-	if err = errors.Join(err, out.Close()); err != nil {
+	if err := errors.Join(err, out.Close()); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf(", and each of %d files holds exactly the rows of its cut", files.Files()), nil
