@@ -162,7 +162,10 @@ func (h handler[K, E, S, R]) Up(peer remote.Hello) {
 }
 
 // Down implements [remote.Handler].
-func (h handler[K, E, S, R]) Down(peer remote.Hello, _ error) { h.in.peers.set(whole(peer), false) }
+func (h handler[K, E, S, R]) Down(peer remote.Hello, _ error) {
+	h.in.peers.set(whole(peer), false)
+	h.in.tellNews() // one that is to leave may be alone now
+}
 
 // Receive implements [remote.Handler].
 func (h handler[K, E, S, R]) Receive(from remote.Hello, data []byte, done func()) error {

@@ -24,7 +24,8 @@ const (
 	stopFactor  = 3
 )
 
-const aboutChaos = "`what` is done to random members, like \"kill 5s, stop 20s\": kill one every 5s, stop one 20s after the last went on, for three times as long"
+const aboutChaos = "`what` is done to random members, like \"kill 5s, stop 20s\" or kill=5s,stop=20s: one is killed every 5s, " +
+	"and one stopped 20s after the last went on, for three times as long"
 
 // parseChaos reads a list of harms. The error says of each that is wrong what it is and what is wanted.
 func parseChaos(text string) (all []harm, err error) {
@@ -43,7 +44,7 @@ func parseChaos(text string) (all []harm, err error) {
 }
 
 func parseHarm(text string) (harm, error) {
-	words := strings.Fields(text)
+	words := strings.Fields(strings.Replace(text, "=", " ", 1))
 	if len(words) != 2 || (words[0] != killing && words[0] != stopping) {
 		return harm{}, fmt.Errorf("--chaos %q: want %s or %s and a time, as in %q", text, killing, stopping, "kill 5s, stop 20s")
 	}

@@ -139,6 +139,28 @@ func TestClusterEndsWithAMemberThatDies(t *testing.T) {
 	}
 }
 
+// With members killed and stopped all the time the command comes to what one process comes to, and says so; a file that holds
+// something else it finds.
+func TestElasticClusterVerifiesItself(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs processes for some seconds")
+	}
+	input := inputOf(t, 60_000)
+	args := []string{"--dynamic", "--chaos", "kill 1500ms, stop 1s", "--input", input, "--job", "routedays"}
+	p, state, out := clusterProcess(t, 12_000, args...)
+	got := p.end().want(t, 0, "is killed", "is stopped for 3s", "coordinates: term", "takeovers")
+	if !strings.Contains(got.out, "verified: epoch ") || !strings.Contains(got.out, "of 60,000 rows is what a single process comes to, and each of ") {
+		t.Errorf("the end of what it printed: got %q, want that it is verified", got.out[max(0, len(got.out)-300):])
+	}
+	t.Log(strings.TrimSpace(got.notes[strings.LastIndex(got.notes, "demo: "):]))
+	other := filepath.Join(out, flights.EpochFileName(1<<40))
+	if err := os.WriteFile(other, []byte(`{"epoch":1099511627776,"cut":{},"records":0,"keys":0,"flights":0,"vnodes":{}}`+"\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	again := launch(t, append([]string{"cluster", "--state", state, "--out", out, "--sources", "6", "--json"}, args...)...)
+	again.end().want(t, 1, "resumed from epoch", "verify: --out: "+filepath.Base(other))
+}
+
 // No process is left, however the command ends.
 func TestClusterLeavesNobodyBehind(t *testing.T) {
 	if testing.Short() {

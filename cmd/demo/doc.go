@@ -3,7 +3,7 @@
 //
 //	demo               the built-in sample, state in memory
 //	demo run           any input, any state; run again on a state, it goes on where the last sealed epoch ended
-//	demo cluster       the same by several processes of this machine
+//	demo cluster       the same by several processes of this machine; with --dynamic they may come, go and die
 //	demo node          one member of a cluster, as a config file says; configs/ has some
 //	demo certs         an authority and certificates for the members of a cluster
 //	demo inspect       what the newest record of a state says
@@ -15,5 +15,6 @@
 // Each command prints its flags with -h. The exit code is 0, 1 for a failure, 2 for a wrong command line, and 128 plus
 // the number of the signal that ended a run early, which then has sealed what it read. A second signal ends it at once;
 // then, as after a crash, the next run reads again what was not sealed. A member of a cluster cannot seal without the
-// others: it waits ten seconds for them, and says so if they did not do it.
+// others: it waits ten seconds for them, and says so if they did not do it. One of an elastic cluster leaves it at a signal,
+// and exits with 0.
 package main

@@ -26,3 +26,8 @@ func MembersOf(c backend.Config) ([]string, error) {
 
 // FreeAddresses returns addresses on loopback that nobody has.
 func FreeAddresses(ctx context.Context, n int) ([]string, error) { return freeAddresses(ctx, n) }
+
+// ElasticConfig is the config of a member on loopback that demo cluster writes with --dynamic.
+func ElasticConfig(url, id, gossip string, seeds []string) backend.Config {
+	return elasticConfig(url, id, gossip, seeds)
+}

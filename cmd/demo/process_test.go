@@ -22,6 +22,7 @@ type entry struct {
 	Read    map[string]uint64 `json:"read"` // rows by source
 	Flying  int64             `json:"in_flight"`
 	Held    []string          `json:"held"`
+	Digest  uint64            `json:"digest"` // of "emits": of the file's bytes
 }
 
 // process is a run of the demo in a process of its own, which says in its log what it does.
@@ -35,6 +36,7 @@ type process struct {
 	mu     sync.Mutex // guards what follows
 	notes  bytes.Buffer
 	opened []entry
+	emits  []entry
 	last   entry // newest progress
 	news   chan struct{}
 }
@@ -85,6 +87,8 @@ func (p *process) hear(e entry, line string) {
 	switch e.Message {
 	case "source opened":
 		p.opened = append(p.opened, e)
+	case "emits":
+		p.emits = append(p.emits, e)
 	case "progress":
 		p.last = e
 		close(p.news)

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"reflect"
 
+	"go.uber.org/zap/zapcore"
 	"gocloud.dev/blob"
 
 	"github.com/sheaf-go/sheaf"
@@ -43,7 +44,7 @@ func (c *cluster) prove(ctx context.Context) error {
 func (c *cluster) single(ctx context.Context) (*shown, error) {
 	alive, fail := context.WithCancelCause(ctx)
 	defer fail(context.Canceled)
-	o := options{work: work{input: c.options.input, job: c.options.job, sources: c.options.sources, epoch: c.options.epoch}}
+	o := options{work: work{input: c.options.input, job: c.options.job, sources: c.options.sources, epoch: c.options.epoch}, level: zapcore.WarnLevel}
 	r := &run{
 		options: o, streams: streams{io.Discard, io.Discard}, seat: alone(), job: c.run.job, alive: alive, fail: fail,
 		log: newLog(c.run.streams.notes, false, o.level), config: sheaf.Config{State: backend.InProcess(), Epoch: o.epoch},
@@ -55,7 +56,7 @@ func (c *cluster) single(ctx context.Context) (*shown, error) {
 }
 
 // files checks the files of --out, and says how many there are.
-func (c *cluster) files(ctx context.Context) (text string, err error) {
+func (c *cluster) files(ctx context.Context) (string, error) {
 	if c.options.out == "" {
 		return "", nil
 	}
@@ -64,7 +65,7 @@ func (c *cluster) files(ctx context.Context) (text string, err error) {
 		return "", err
 	}
 	rows, err := flightstest.Load(in)
-	if err = errors.Join(err, in.Close()); err != nil {
+	if err := errors.Join(err, in.Close()); err != nil {
 		return "", err
 	}
 	url, err := c.options.outURL()
@@ -81,7 +82,7 @@ func (c *cluster) files(ctx context.Context) (text string, err error) {
 	if err == nil && !files.Complete() {
 		err = errors.New("the newest file does not hold all rows")
 	}
-	if err = errors.Join(err, out.Close()); err != nil {
+	if err := errors.Join(err, out.Close()); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf(", and each of %d files holds exactly the rows of its cut", files.Files()), nil

@@ -26,7 +26,10 @@ func TestWrongCommandLinesSayWhatIsWrong(t *testing.T) {
 		{"cluster", []string{"--state is missing"}},
 		{"cluster --state x --instances 0 --sources 0", []string{"--instances 0: want 1 to 64", "--sources 0"}},
 		{"cluster --state x --rate 2", []string{"--rate 2: want at least a row for each of 3"}},
-		{"cluster --state x --chaos kill,stop=5s --dynamic", []string{`--chaos "kill": want kill or stop and a time`, `--chaos "stop=5s"`}},
+		{"cluster --state x --chaos kill,stop=5,kill=1ms,stop=soon --dynamic", []string{
+			`--chaos "kill": want kill or stop and a time`, `--chaos "stop=5": want a time of 100ms`, `--chaos "kill=1ms": want a time`, "stop=soon",
+		}},
+		{"cluster --state x --chaos kill=5s", []string{"--chaos: only an elastic cluster goes on: add --dynamic"}},
 		{"cluster --state x --chaos frob --dynamic --sources 0", []string{`--chaos "frob": want kill or stop`, "--sources 0"}},
 		{"cluster --state x --dynamic --chaos", []string{"-chaos"}},
 		{"certs", []string{"--dir is missing"}},

@@ -118,11 +118,10 @@ func names(rec *backend.Record) string { return fmt.Sprint(rec.Assignment.Member
 
 // say says what happened, above the line that changes.
 func (w *watch) say(format string, args ...any) {
-	clear := ""
 	if w.live {
-		clear = "\r\x1b[K"
+		fmt.Fprint(w.notes, "\r\x1b[K")
 	}
-	fmt.Fprintf(w.notes, "%sdemo: %6.1f s  %s\n", clear, time.Since(w.began).Seconds(), fmt.Sprintf(format, args...))
+	fmt.Fprintf(w.notes, "demo: %6.1f s  %s\n", time.Since(w.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
 // end clears the line and lets go of the store.
