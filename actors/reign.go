@@ -45,20 +45,22 @@ func (in *Instance[K, E, S, R]) lead(rec *backend.Record, claim Claimed) {
 			return
 		}
 		in.waiting.Store(int64(len(unsent)))
-		in.enthrone(r, rec)
+		if !in.enthrone(r, rec) {
+			return
+		}
 		in.system.Root.Send(r.coordinator, begin{newest: rec, waiting: waiting, self: in.self, cluster: in.cluster(claim), limits: in.coordinatorLimits()})
 		in.emitLeft(r, unsent)
 	})
 }
 
-// enthrone spawns the actors of a reign.
-func (in *Instance[K, E, S, R]) enthrone(r *reign, newest *backend.Record) {
+// enthrone spawns the actors of a reign; false if the instance has ended.
+func (in *Instance[K, E, S, R]) enthrone(r *reign, newest *backend.Record) bool {
 	root, fatal := in.system.Root, actor.WithGuardian(&guardian{in.stop})
 	at := reigning[K, E, S, R]{in, r}
 	in.over.RLock() // Abort stops what is there when it comes
 	defer in.over.RUnlock()
 	if in.ctx.Err() != nil {
-		return
+		return false
 	}
 	if in.cfg.App.Fold != nil {
 		app := merger.App[R]{Merge: in.cfg.Merge, Codec: in.cfg.App.Result, Sinks: in.sinks()}
@@ -68,6 +70,7 @@ func (in *Instance[K, E, S, R]) enthrone(r *reign, newest *backend.Record) {
 		return &coordinator{in: at, ledger: in.ledger, began: time.Now(), answers: map[uint64]func(Answer){}}
 	}, fatal))
 	in.reign.Store(r)
+	return true
 }
 
 // emitLeft emits what was sealed and not emitted before this reign.
