@@ -70,7 +70,7 @@ func (r *growingReader) Read(ctx context.Context, into []blobEvent) (int, error)
 		}
 		into[i].key = keyOf(nth)
 		random := rand.New(rand.NewPCG(p, r.source))
-		for j := 0; j < len(into[i].blob)/8; j++ {
+		for j := range len(into[i].blob) / 8 {
 			binary.LittleEndian.PutUint64(into[i].blob[8*j:], random.Uint64())
 		}
 	}
@@ -239,7 +239,7 @@ func (h *herd) await(what string, says func(*backend.Record) bool) *backend.Reco
 			}
 		}
 		if err != nil || len(records) == 0 {
-			time.Sleep(5 * time.Millisecond)
+			pause(5 * time.Millisecond)
 		}
 	}
 	h.b.Fatalf("%s: waited in vain; the newest record is %d of term %d, with %v", what, h.newest.Seq, h.newest.Term, h.newest.Assignment.Members)
@@ -340,6 +340,8 @@ func BenchmarkFailover(b *testing.B) {
 	b.ReportMetric(moves.most("stopped"), "move-stop-worst-ms")
 }
 
+func pause(d time.Duration) { <-time.After(d) }
+
 // phases are times after an event, by name, in milliseconds.
 type phases map[string][]float64
 
@@ -387,7 +389,7 @@ func (h *herd) failover(p *phases, i int) {
 		}
 		return without && rec.Epoch > before.Epoch && rec.Attempt.Version == rec.Assignment.Version
 	})
-	time.Sleep(50 * time.Millisecond) // the members' words are on their way
+	pause(50 * time.Millisecond) // the members' words are on their way
 	p.add("noticed", noticed.Sub(killed))
 	if at, _ := h.last("restore", killed); !at.IsZero() {
 		p.add("restored", at.Sub(killed))
@@ -415,7 +417,7 @@ func (h *herd) moves(p *phases) {
 		}
 		rec := h.await(fmt.Sprintf("%d members", n), func(rec *backend.Record) bool { return even(n, rec) })
 		h.await("another epoch", func(next *backend.Record) bool { return next.Epoch > rec.Epoch })
-		time.Sleep(50 * time.Millisecond)
+		pause(50 * time.Millisecond)
 		stopped, _ := h.last("move", began)
 		again, _ := h.last("restore", began)
 		p.add("stopped", again.Sub(stopped))
