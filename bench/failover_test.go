@@ -239,7 +239,7 @@ func (h *herd) await(what string, says func(*backend.Record) bool) *backend.Reco
 			}
 		}
 		if err != nil || len(records) == 0 {
-			pause(5 * time.Millisecond)
+			pause(h.b, 5*time.Millisecond)
 		}
 	}
 	h.b.Fatalf("%s: waited in vain; the newest record is %d of term %d, with %v", what, h.newest.Seq, h.newest.Term, h.newest.Assignment.Members)
@@ -340,8 +340,6 @@ func BenchmarkFailover(b *testing.B) {
 	b.ReportMetric(moves.most("stopped"), "move-stop-worst-ms")
 }
 
-func pause(d time.Duration) { <-time.After(d) }
-
 // phases are times after an event, by name, in milliseconds.
 type phases map[string][]float64
 
@@ -389,7 +387,7 @@ func (h *herd) failover(p *phases, i int) {
 		}
 		return without && rec.Epoch > before.Epoch && rec.Attempt.Version == rec.Assignment.Version
 	})
-	pause(50 * time.Millisecond) // the members' words are on their way
+	pause(h.b, 50*time.Millisecond) // the members' words are on their way
 	p.add("noticed", noticed.Sub(killed))
 	if at, _ := h.last("restore", killed); !at.IsZero() {
 		p.add("restored", at.Sub(killed))
@@ -417,7 +415,7 @@ func (h *herd) moves(p *phases) {
 		}
 		rec := h.await(fmt.Sprintf("%d members", n), func(rec *backend.Record) bool { return even(n, rec) })
 		h.await("another epoch", func(next *backend.Record) bool { return next.Epoch > rec.Epoch })
-		pause(50 * time.Millisecond)
+		pause(h.b, 50*time.Millisecond)
 		stopped, _ := h.last("move", began)
 		again, _ := h.last("restore", began)
 		p.add("stopped", again.Sub(stopped))
