@@ -6,8 +6,9 @@
 //	        │  └────────── replies ─────────────┘  │                     │ captured
 //	        └──── views of records, attempts ──────┴─── coordinator ◀────┘── record ──▶ store
 //
-// In a cluster the same picture spans instances: every one has vnodes, a checkpointer, sources and producers; one has the
-// coordinator and the merger, the others a follower in their place. Actors of other instances are sent messages by their
+// In a cluster the same picture spans instances: every one has vnodes, a checkpointer, sources, producers, and a follower,
+// through which it hears of the ledger. One has a reign as well: the coordinator and the merger. In a static cluster its
+// configuration says which; in an elastic one whoever begins a term, until another does. Actors of other instances are sent messages by their
 // PIDs, which resolve to [far]; what arrives is handed on by received. Such a message may be lost, repeated or late: what
 // matters is said again, and positions, attempts, lives and records decide what it still means (I4).
 //
@@ -31,12 +32,12 @@
 //	vnode, each   supervisor  its slice, rules and held-back batches  its supervisor; a panic of the app, or a sealed
 //	                                                                  slice that is not its own, only ends its life
 //	checkpointer  Instance    captures of the newest attempt          Instance.Abort
-//	merger        Instance    sealed epochs that no sink has, and     Instance.Abort
+//	merger        reign       sealed epochs that no sink has, and     the reign, or Instance.Abort
 //	                          their partials
-//	coordinator   Instance    CoordinatorRules, its timer, the        Instance.Abort, last
-//	                          answers that it owes
-//	follower      Instance    FollowerRules and its timer; stands     Instance.Abort, last
-//	                          where the coordinator is elsewhere
+//	coordinator   reign       CoordinatorRules, its timer, the        the reign: another begins a term, or this one
+//	                          answers that it owes                    has left; or Instance.Abort
+//	follower      Instance    FollowerRules and its timer; it         Instance.Abort, last
+//	                          begins reigns
 //
 // A panic of a vnode's app starts a new life of the vnode. A panic of another actor is a mistake of ours and ends the
 // instance, with an error that says so.
@@ -49,10 +50,18 @@
 //	goroutine     owner         it alone touches                      what ends it
 //	restoreLoop   Instance      the queue of vnodes without a slice   the instance's context
 //	compactLoop   Instance      the one fold under way                the instance's context
-//	collectLoop   Instance      the Collector; only beside the        the instance's context
-//	                            coordinator
+//	prepareLoop   Instance      slices that are to move here, until   the instance's context
+//	                            a record makes them its own
+//	collectLoop   Instance      the Collector; it does something only the instance's context
+//	                            in a reign
 //	beatLoop      Instance      nothing: it repeats what the          the instance's context
-//	                            coordinator said
+//	                            coordinator here said
+//	lead          reign         nothing: it reads what is to be       the coordinator is told where it begins
+//	                            emitted, once the reign before has
+//	                            let go of the sinks
+//	serveOffer    Attach        one source of an elastic cluster: it  the source's end is sealed, the offer is
+//	                            runs source.run while a record says   withdrawn, or the instance's context
+//	                            so
 //	runner, ≤ 64  runners       the turn of one vnode at a time       Instance.Abort, once the vnodes have stopped
 //	source.run    Attach        SourceRules, one buffer per vnode     its end is sealed, or the instance's context
 //	openProducer  Producer      one question to the coordinator       the answer, or the instance's context
