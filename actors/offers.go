@@ -58,11 +58,23 @@ func (in *Instance[K, E, S, R]) offer(ctx context.Context, name string, from Sou
 		}
 		return true
 	})
-	if err = errors.Join(err, refused); err != nil {
-		in.withdraw(o)
+	if err = errors.Join(err, refused); err != nil && in.withdrawUnread(o) {
 		return nil, err
 	}
 	return o.done, nil
+}
+
+// withdrawUnread ends an offer; false if the source was read already, as a record says that has come meanwhile: what was
+// read is with the vnodes, and its source must stay (I5).
+func (in *Instance[K, E, S, R]) withdrawUnread(o *offer[E]) bool {
+	in.mu.Lock()
+	unread := o.cancel == nil || in.ctx.Err() != nil
+	if unread && in.offers[o.name] == o {
+		delete(in.offers, o.name)
+	}
+	in.mu.Unlock()
+	in.tellNews()
+	return unread
 }
 
 func (in *Instance[K, E, S, R]) putOffer(o *offer[E]) error {
