@@ -226,6 +226,7 @@ func (c *CoordinatorRules) won() []Effect {
 	if old.Assignment.Version != c.rec.Assignment.Version {
 		c.endAttempt()
 		c.review = true
+		c.forgetFresh(old.Assignment)
 	}
 	if !slices.Equal(old.Assignment.Members, c.rec.Assignment.Members) {
 		c.backoff = 0 // what the attempts before waited for may be there now
@@ -234,6 +235,20 @@ func (c *CoordinatorRules) won() []Effect {
 		return append(out, c.stop(ErrLeft, c.rec)...)
 	}
 	return append(out, c.step()...)
+}
+
+// forgetFresh notes which sources may have been read by now: those that another reads than before (I5).
+func (c *CoordinatorRules) forgetFresh(old vnode.Assignment) {
+	for _, s := range old.Sources {
+		if s.Owner == vnode.Unowned {
+			continue
+		}
+		now := c.rec.Assignment
+		i := slices.IndexFunc(now.Sources, func(x vnode.SourceOwner) bool { return x.Source == s.Source })
+		if i < 0 || now.Sources[i].Owner == vnode.Unowned || now.Members[now.Sources[i].Owner] != old.Members[s.Owner] {
+			delete(c.fresh, s.Source)
+		}
+	}
 }
 
 // answer answers the requests that the record carries.

@@ -1,0 +1,46 @@
+package actors_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sheaf-go/sheaf/actors"
+	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/vnode"
+)
+
+// TestWhoComesLeavesACoordinatorThatIsThere: an idle one appends nothing while who comes loads what is to move there.
+func TestWhoComesLeavesACoordinatorThatIsThere(t *testing.T) {
+	leader := vnode.Member{Instance: "a", Incarnation: uuid.New(), Address: "a:1"}
+	self := vnode.Member{Instance: "b", Incarnation: uuid.New(), Address: "b:1"}
+	rec := &backend.Record{Seq: 9, Term: 2, Coordinator: leader, Assignment: vnode.Assignment{
+		Version: 3, Members: []vnode.Member{leader}, Owners: []int{0, 0},
+	}}
+	tries := func(cut ...vnode.Member) (time.Duration, bool) {
+		role := actors.Role{Elects: &actors.Election{Turn: time.Second, Still: 4 * time.Second, Outside: 3 * time.Second}}
+		f, _ := actors.NewFollowerRules(self, role, actors.Claimed{}, rec, 0)
+		f.Cannot(cut)
+		for now := time.Duration(0); now < time.Minute; now += 100 * time.Millisecond {
+			effects := f.Tick(now)
+			for len(effects) > 0 {
+				e := effects[0]
+				effects = effects[1:]
+				switch {
+				case e.Lead != nil:
+					return now, true
+				case e.Search:
+					effects = append(effects, f.Searched(rec)...)
+				}
+			}
+		}
+		return 0, false
+	}
+	if at, leads := tries(); leads {
+		t.Errorf("it takes over after %v from a coordinator that it reaches", at)
+	}
+	if _, leads := tries(leader); !leads {
+		t.Error("it does not take over from a coordinator that is gone")
+	}
+}
