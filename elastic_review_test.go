@@ -3,7 +3,9 @@ package sheaf_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -31,4 +33,46 @@ func TestMembershipThatCannotBeJoinedLeavesNothingBehind(t *testing.T) {
 	if err := goleak.Find(before); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestPushedSourceComesBackWithItsMember: no record names it any more when its member, which was alive all the time, is in
+// force again, since nobody of those between knew of it.
+func TestPushedSourceComesBackWithItsMember(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	defer cancel()
+	url := "file://" + t.TempDir()
+	var doors []*door
+	var all []*tallyInstance
+	for i := range 2 {
+		cfg := elastic(url, fmt.Sprint("n", i))
+		cfg.Membership, cfg.State.Cluster.Listen = blind{}, freeAddress(t)
+		way := newDoor(t, cfg.State.Cluster.Listen)
+		cfg.State.Cluster.Advertise = way.l.Addr().String()
+		doors, all = append(doors, way), append(all, openElastic(t, cfg))
+	}
+	r, err := all[0].Resumable(ctx, "r")
+	send := func(n uint64) {
+		t.Helper()
+		if err == nil {
+			err = r.Send(ctx, n, event{Key: fmt.Sprint("k", n), Add: 1})
+		}
+		if err == nil {
+			err = r.Flush(ctx)
+		}
+		if err != nil {
+			t.Fatalf("event %d: %v: %+v", n, err, all[0].Status())
+		}
+	}
+	send(1)
+	for _, d := range doors {
+		d.shut()
+	}
+	await(ctx, t, "the other alone", func() bool {
+		return all[1].Status().Coordinator.Instance == "n1" && all[1].Status().Owned == 16
+	})
+	abort(all[1])
+	await(ctx, t, "the first alone", func() bool {
+		return all[0].Status().Coordinator.Instance == "n0" && all[0].Status().Owned == 16 && all[0].Status().Term > 2
+	})
+	send(2)
 }

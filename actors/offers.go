@@ -166,6 +166,12 @@ func (in *Instance[K, E, S, R]) reads(k *known, source string) bool {
 	})
 }
 
+// ended reports whether the end of a source is sealed.
+func (k *known) ended(source string) bool {
+	cut, _ := k.rec.CutOf(source)
+	return cut.Ended
+}
+
 // readDealt ends the reading of sources that a record gives to others, and attaches those again that are pushed here and
 // that no record gives to this member any more: it was left out for a while.
 func (in *Instance[K, E, S, R]) readDealt(k *known) {
@@ -181,7 +187,7 @@ func (in *Instance[K, E, S, R]) readDealt(k *known) {
 		switch o := in.offers[name]; {
 		case o != nil && o.cancel != nil:
 			o.cancel()
-		case s.pushed != nil && s.granted.Load() && k.ours && k.view.HasSource(name) && !in.claiming[name]:
+		case s.pushed != nil && s.granted.Load() && k.ours && !k.ended(name) && !in.claiming[name]:
 			in.claiming[name] = true
 			again = append(again, name)
 		}
