@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sheaf-go/sheaf"
+	"github.com/sheaf-go/sheaf/backend"
 	"github.com/sheaf-go/sheaf/remote"
 )
 
@@ -75,4 +76,37 @@ func TestPushedSourceComesBackWithItsMember(t *testing.T) {
 		return all[0].Status().Coordinator.Instance == "n0" && all[0].Status().Owned == 16 && all[0].Status().Term > 2
 	})
 	send(2)
+}
+
+// dialed is a client that knows one member alone.
+func dialed(ctx context.Context, t *testing.T, seed string) *sheaf.Client[string, event, int64, total] {
+	t.Helper()
+	client, err := sheaf.Dial(ctx, sheaf.Config{State: backend.Config{
+		Backend: backend.KindObjectStore, VnodeCapacity: 16, SeedPeers: []string{seed},
+	}}, tallies())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		end, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = client.Close(end)
+	})
+	return client
+}
+
+// TestLastMemberClosesWhileAClientIsThere: a client takes nothing over.
+func TestLastMemberClosesWhileAClientIsThere(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	cfg := elastic("file://"+t.TempDir(), "n0")
+	cfg.Membership, cfg.State.Cluster.Listen = blind{}, freeAddress(t)
+	in := openElastic(t, cfg)
+	client := dialed(ctx, t, "n0="+cfg.State.Cluster.Listen)
+	if _, _, err := client.Get(ctx, "k"); err != nil {
+		t.Fatal(err)
+	}
+	if err := in.Close(ctx); err != nil {
+		t.Error(err)
+	}
 }

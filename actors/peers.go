@@ -55,6 +55,18 @@ func (p *peers) upOf(id string) (remote.Hello, bool) {
 	return h, up
 }
 
+// mayTakeOver reports whether an instance is connected that is, or may become, a member: any but a client.
+func (p *peers) mayTakeOver() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, h := range p.up {
+		if !h.Client {
+			return true
+		}
+	}
+	return false
+}
+
 func (p *peers) heardAt(m vnode.Member) time.Time { return p.lives.heardAt(m) }
 
 // anyMember reports whether an instance is connected that is no client.
