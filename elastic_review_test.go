@@ -110,3 +110,29 @@ func TestLastMemberClosesWhileAClientIsThere(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestMembershipThatKnowsNobodyCostsTimeAlone (I7): who comes is answered, and becomes a member.
+func TestMembershipThatKnowsNobodyCostsTimeAlone(t *testing.T) {
+	url := "file://" + t.TempDir()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var all []*tallyInstance
+	for i := range 2 {
+		cfg := elastic(url, fmt.Sprint("n", i))
+		cfg.Membership = blind{}
+		all = append(all, openElastic(t, cfg))
+	}
+	await(ctx, t, "even shares", func() bool { return all[0].Status().Owned == 8 && all[1].Status().Owned == 8 })
+	p, err := all[0].Producer(ctx, "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 100 {
+		if _, err := p.Send(ctx, event{Key: fmt.Sprint("k", n), Add: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
