@@ -33,6 +33,7 @@ type peers struct {
 	addresses sync.Map // of member's id to where it is now
 	lives     lives
 	places    places
+	dialing   sync.Mutex // held from finding out whom to dial to dialing: a list that is older must not come later
 
 	mu sync.Mutex // guards up
 	up map[string]remote.Hello
@@ -235,6 +236,8 @@ func (in *Instance[K, E, S, R]) hear() {
 // dialOthers keeps connections to the other members: at the address with which one came, or was admitted, since this
 // start, else at the configured one.
 func (in *Instance[K, E, S, R]) dialOthers() {
+	in.peers.dialing.Lock()
+	defer in.peers.dialing.Unlock()
 	if in.elastic() || in.isClient() {
 		in.transport.Dial(in.others())
 		return
