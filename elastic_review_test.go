@@ -136,3 +136,33 @@ func TestMembershipThatKnowsNobodyCostsTimeAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestClientMayKnowAnyMember: also one that does not coordinate tells it where things stand.
+func TestClientMayKnowAnyMember(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var m manager
+	url, at := "file://"+t.TempDir(), freeAddress(t)
+	for i := range 2 {
+		cfg := elastic(url, fmt.Sprint("n", i))
+		if cfg.Membership = (&managedBy{m: &m}); i == 1 {
+			cfg.State.Cluster.Listen = at
+		}
+		openElastic(t, cfg)
+	}
+	soon, enough := context.WithTimeout(ctx, 5*time.Second)
+	defer enough()
+	client := dialed(soon, t, "n1="+at)
+	p, err := client.Producer(soon, "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 100 {
+		if _, err := p.Send(soon, event{Key: fmt.Sprint("k", n), Add: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Flush(soon); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -253,7 +253,7 @@ func (in *Instance[K, E, S, R]) controlled(from remote.Hello, c *control) {
 	case c.Wish == wishDemand:
 		in.tellReign(demand{})
 	case c.Wish == wishGreet:
-		in.greet(from.Member.Instance)
+		in.inform(from.Member.Instance)
 	case c.Cut != nil:
 		in.tellReign(*c.Cut)
 	case c.Failed != nil:

@@ -107,7 +107,11 @@ func (in *Instance[K, E, S, R]) leaveUnread(k *known) {
 
 // meet goes to the members that a record admits where they are.
 func (in *Instance[K, E, S, R]) meet(old, k *known) {
-	if !in.clustered() || old == nil {
+	if !in.clustered() {
+		return
+	}
+	if old == nil { // a client's first: it knew its configuration alone
+		in.dialOthers()
 		return
 	}
 	for _, m := range k.rec.Assignment.Members {

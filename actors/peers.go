@@ -168,7 +168,11 @@ func (h handler[K, E, S, R]) Check(peer remote.Hello) error {
 func (h handler[K, E, S, R]) Up(peer remote.Hello) {
 	h.in.peers.lives.hear(whole(peer))
 	h.in.peers.set(whole(peer), true)
-	h.in.greet(peer.Member.Instance)
+	if peer.Client {
+		h.in.inform(peer.Member.Instance)
+	} else {
+		h.in.greet(peer.Member.Instance)
+	}
 	if k := h.in.newest.Load(); k != nil && peer.Term > k.rec.Term && !h.in.isClient() {
 		h.in.system.Root.Send(h.in.follower, doubt{})
 	}
@@ -355,6 +359,15 @@ func (in *Instance[K, E, S, R]) greet(peer string) {
 	if b := in.beatNow(); b != nil {
 		in.system.Root.Send(pid, *b)
 	}
+}
+
+// inform tells a client where things stand, as far as this instance knows: it may be connected to no coordinator.
+func (in *Instance[K, E, S, R]) inform(peer string) {
+	if k := in.newest.Load(); k != nil && !in.leads() {
+		in.system.Root.Send(farPID(peer), k.rec)
+		return
+	}
+	in.greet(peer)
 }
 
 // tellPeers sends a message to every instance that is connected.
