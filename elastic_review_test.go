@@ -166,3 +166,27 @@ func TestClientMayKnowAnyMember(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestNamesOfOfferedSourcesAreCountedOnce: one that is attached and sealed is one name, and one too many is refused.
+func TestNamesOfOfferedSourcesAreCountedOnce(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	cfg := elastic("file://"+t.TempDir(), "n0")
+	cfg.Membership, cfg.Names = blind{}, 3
+	in := openElastic(t, cfg)
+	attach := func(name string) error {
+		s := scripted(repeated(10_000))
+		s.chunk, s.every = 1, 20*time.Millisecond
+		_, err := in.Attach(ctx, name, s)
+		return err
+	}
+	for i := range 3 {
+		if err := attach(fmt.Sprint("s", i)); err != nil {
+			t.Fatal(err)
+		}
+		await(ctx, t, "a cut", func() bool { return len(in.Cuts()) == i+1 })
+	}
+	if err := attach("s3"); !errors.Is(err, sheaf.ErrNames) {
+		t.Errorf("got %v, want %v", err, sheaf.ErrNames)
+	}
+}
