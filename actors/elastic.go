@@ -254,6 +254,16 @@ func (l *lives) hear(h remote.Hello) {
 	x.(*life).heard.Store(time.Now().UnixNano())
 }
 
+// forget drops whoever is not of those known, and was not heard for long (I8).
+func (l *lives) forget(known map[string]string) {
+	l.at.Range(func(id, x any) bool {
+		if _, is := known[id.(string)]; !is && time.Since(time.Unix(0, x.(*life).heard.Load())) > rememberFor {
+			l.at.CompareAndDelete(id, x)
+		}
+		return true
+	})
+}
+
 // heardAt is when a member was last heard; zero if it never was.
 func (l *lives) heardAt(m vnode.Member) time.Time {
 	if x, known := l.at.Load(m.Instance); known && x.(*life).member == m {

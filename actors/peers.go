@@ -333,6 +333,7 @@ func (in *Instance[K, E, S, R]) others() []remote.Member {
 		}
 		return true
 	})
+	in.peers.lives.forget(at)
 	delete(at, in.self.Instance)
 	var out []remote.Member
 	for _, id := range slices.Sorted(maps.Keys(at)) {
