@@ -293,6 +293,9 @@ func (c *CoordinatorRules) Learn(rec *backend.Record) []Effect {
 	return c.stop(ErrSuperseded, rec)
 }
 
+// Clock moves the clock, and does nothing else yet: what is opened or heard now counts from now.
+func (c *CoordinatorRules) Clock(now time.Duration) { c.now = now }
+
 // Tick moves the clock. The shell calls it at the time that Deadline names.
 func (c *CoordinatorRules) Tick(now time.Duration) []Effect {
 	c.now = now
