@@ -309,9 +309,6 @@ func (c *CoordinatorRules) Tick(now time.Duration) []Effect {
 	return append(out, c.step()...)
 }
 
-// Clock moves the clock, and does nothing else yet.
-func (c *CoordinatorRules) Clock(now time.Duration) { c.now = now }
-
 // Deadline is when Tick has something to do; false if nothing is to be done before another call.
 func (c *CoordinatorRules) Deadline() (time.Duration, bool) {
 	switch {

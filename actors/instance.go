@@ -137,11 +137,6 @@ func Start[K vnode.Key, E, S, R any](ctx context.Context, cfg Config[K, E, S, R]
 	in.left = newest.Epoch
 	in.newest.Store(in.knownOf(newest))
 	if err := in.begin(ctx, newest); err != nil {
-		if in.system != nil { // the actors are there
-			in.Abort(err)
-			in.stops.Wait()
-			return nil, err
-		}
 		in.cancel(err)
 		return nil, errors.Join(err, in.closeTransport())
 	}

@@ -21,9 +21,9 @@ func TestWhoComesLeavesACoordinatorThatIsThere(t *testing.T) {
 	tries := func(cut ...vnode.Member) (time.Duration, bool) {
 		role := actors.Role{Elects: &actors.Election{Turn: time.Second, Still: 4 * time.Second, Outside: 3 * time.Second}}
 		f, _ := actors.NewFollowerRules(self, role, actors.Claimed{}, rec, 0)
-		f.Cannot(cut)
+		effects := f.Cannot(cut)
 		for now := time.Duration(0); now < time.Minute; now += 100 * time.Millisecond {
-			effects := f.Tick(now)
+			effects = append(effects, f.Tick(now)...)
 			for len(effects) > 0 {
 				e := effects[0]
 				effects = effects[1:]

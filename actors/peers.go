@@ -56,18 +56,6 @@ func (p *peers) upOf(id string) (remote.Hello, bool) {
 	return h, up
 }
 
-// mayTakeOver reports whether an instance is connected that is, or may become, a member: any but a client.
-func (p *peers) mayTakeOver() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, h := range p.up {
-		if !h.Client {
-			return true
-		}
-	}
-	return false
-}
-
 func (p *peers) heardAt(m vnode.Member) time.Time { return p.lives.heardAt(m) }
 
 // anyMember reports whether an instance is connected that is no client.
@@ -349,14 +337,13 @@ func (in *Instance[K, E, S, R]) leadsByConfig() bool {
 	return in.cfg.Cluster == nil || (!in.cfg.Cluster.Client && in.cfg.Cluster.Coordinator == in.self.Instance)
 }
 
-// greet tells a peer that has just come of the newest record, and, where the coordinator is, of the open attempt.
+// greet tells a peer that has just come of the newest record, and of the open attempt, where the coordinator is.
 func (in *Instance[K, E, S, R]) greet(peer string) {
-	k := in.newest.Load()
-	if k == nil || in.isClient() || (!in.leads() && !in.elastic()) {
+	if !in.leads() {
 		return
 	}
 	pid := farPID(peer)
-	in.system.Root.Send(pid, k.rec)
+	in.system.Root.Send(pid, in.newest.Load().rec)
 	if b := in.beatNow(); b != nil {
 		in.system.Root.Send(pid, *b)
 	}
