@@ -27,8 +27,8 @@ type candidacy struct {
 	missed  time.Duration // since when the coordinator cannot be reached; 0: it can be
 	heard   int           // records since then
 	wanted  time.Duration // since when an epoch is wanted here; 0: none is
-	proving bool          // the search under way is to prove that the ledger stands still
-	proven  bool          // it did
+	proven  bool          // a search found that the ledger stands still
+	proveAt time.Duration // no search for that before
 }
 
 // witness takes the newest record into account.
@@ -77,10 +77,10 @@ func (f *FollowerRules) lead() []FollowerEffect {
 		f.leading, f.proven = true, false
 		says := f.says
 		return []FollowerEffect{{Lead: f.rec, Claim: &says}}
-	case f.searching || f.now < f.nextAt:
+	case f.searching || f.now < f.proveAt:
 		return nil
 	}
-	f.searching, f.proving = true, true
+	f.searching = true
 	return []FollowerEffect{{Search: true}}
 }
 

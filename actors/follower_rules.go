@@ -162,12 +162,15 @@ func (f *FollowerRules) Searched(rec *backend.Record) []FollowerEffect {
 	if !f.leading {
 		f.searchAt = f.nextAt
 	}
+	if f.role.Elects != nil {
+		f.proveAt = f.now + f.role.Elects.Turn
+	}
 	if rec == nil {
-		f.proving = false
+		f.proveAt = f.nextAt
 		return nil
 	}
-	f.proven = f.proving && f.rec != nil && rec.Seq <= f.rec.Seq
-	f.proving = false
+	at, due := f.leadAt()
+	f.proven = due && f.now >= at && f.rec != nil && rec.Seq <= f.rec.Seq
 	if out := f.Learn(rec); out != nil {
 		return out
 	}
@@ -224,7 +227,7 @@ func (f *FollowerRules) Deadline() (time.Duration, bool) {
 		at = append(at, f.claimAt)
 	}
 	if lead, ok := f.leadAt(); ok && !f.searching && !f.proven {
-		at = append(at, max(lead, f.nextAt))
+		at = append(at, max(lead, f.proveAt))
 	}
 	switch {
 	case f.searching || !f.searches():
