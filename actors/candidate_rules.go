@@ -104,10 +104,12 @@ func (f *FollowerRules) leadAt() (time.Duration, bool) {
 		return 0, false // another incarnation of this instance is in force, and may answer
 	case rank < 0 && coordinator.Instance == f.self.Instance:
 		return f.moved, true // that one coordinated
-	case rank < 0 && f.missed == 0:
-		return 0, false // who coordinates is there, and hears that this instance asks to join
 	case rank < 0:
-		return max(f.moved, f.missed) + time.Duration((1+e.Jitter)*float64(e.Outside))<<f.lost, true
+		patience := f.lost
+		if f.missed == 0 {
+			patience = maxLost // who coordinates is there, and may have nothing to seal while this instance loads its share
+		}
+		return max(f.moved, f.missed) + time.Duration((1+e.Jitter)*float64(e.Outside))<<patience, true
 	case !slices.Contains(f.rec.Assignment.Members, coordinator): // it has left
 		return f.moved + turns, true
 	case coordinator == f.self: // its reign ended, and nobody else's began

@@ -102,7 +102,7 @@ func NewCoordinatorRules(
 		self: self, cluster: cluster, limits: limits, rec: newest, number: newest.High,
 		claims:  map[string]Claimed{self.Instance: cluster.Claim},
 		fresh:   map[string]bool{},
-		elastic: elastic{heard: map[string]time.Duration{}, review: true},
+		elastic: elastic{heard: map[string]time.Duration{}, parted: map[vnode.Member]parting{}, review: true},
 		emitted: newest.Emitted, waiting: waiting, now: now, due: now,
 	}
 	c.weigh()

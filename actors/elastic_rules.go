@@ -29,6 +29,36 @@ type elastic struct {
 	review bool                     // what makes an assignment has changed since one was made
 	plan   *Plan                    // nil: nothing is to move
 	plans  uint64
+	parted map[vnode.Member]parting // those that this reign left out
+}
+
+// parting is when a member that was left out since somebody could not reach it may be one again: the later, the more often
+// that came. Where only one direction is broken it has nothing to complain of itself.
+type parting struct {
+	times uint
+	until time.Duration
+}
+
+const (
+	partFor   = time.Second // the second time
+	maxParted = 3           // how often that doubles
+	// partForgot is how long after its end a parting is forgotten.
+	partForgot = time.Minute
+)
+
+// part notes who was a member and is left out.
+func (c *CoordinatorRules) part(old, now []vnode.Member) {
+	for _, m := range old {
+		if slices.Contains(now, m) {
+			continue
+		}
+		p := c.parted[m]
+		if p.until = c.now; p.times > 0 {
+			p.until += partFor << min(p.times-1, maxParted)
+		}
+		p.times++
+		c.parted[m] = p
+	}
 }
 
 func (c *CoordinatorRules) claimElastic(m Claimed) []Effect {
@@ -55,6 +85,14 @@ func (c *CoordinatorRules) expire() {
 			c.review = true
 		}
 	}
+	for m, p := range c.parted {
+		switch {
+		case c.now >= p.until+partForgot:
+			delete(c.parted, m)
+		case c.now >= p.until && c.claims[m.Instance].From == m && c.rec.Assignment.Index(m.Instance) < 0:
+			c.review = true
+		}
+	}
 }
 
 // readmit makes the assignment follow from who is there: what a crash has left without an owner at once, everything else
@@ -70,6 +108,7 @@ func (c *CoordinatorRules) readmit() []Effect {
 		a.Version = c.rec.Assignment.Version + 1
 		n.Assignment = a
 		c.plan = nil
+		c.part(c.rec.Assignment.Members, a.Members)
 		return c.create(n)
 	}
 	c.aim()
@@ -160,7 +199,7 @@ func (c *CoordinatorRules) joiners() []vnode.Member {
 	var out []vnode.Member
 	for _, claim := range c.claims {
 		cut := slices.ContainsFunc(claim.Cut, func(m vnode.Member) bool { return slices.Contains(c.rec.Assignment.Members, m) })
-		if c.rec.Assignment.Index(claim.From.Instance) < 0 && claim.From != c.self && claim.Supersedes == uuid.Nil && !claim.Leaving && !cut {
+		if c.rec.Assignment.Index(claim.From.Instance) < 0 && claim.From != c.self && claim.Supersedes == uuid.Nil && !claim.Leaving && !cut && c.now >= c.parted[claim.From].until {
 			out = append(out, claim.From)
 		}
 	}

@@ -146,6 +146,11 @@ func (c *CoordinatorRules) sooner(at time.Duration, ok bool) (time.Duration, boo
 	case c.now < p.until && !c.prepared(p):
 		take(p.until)
 	}
+	for m, p := range c.parted {
+		if c.now < p.until && c.claims[m.Instance].From == m {
+			take(p.until)
+		}
+	}
 	for id, heard := range c.heard {
 		if inForce, _ := c.rec.Assignment.InForce(id); inForce != c.claims[id].From {
 			take(heard + lease)

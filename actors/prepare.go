@@ -1,9 +1,12 @@
 package actors
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/sheaf-go/sheaf/backend"
 	"github.com/sheaf-go/sheaf/vnode"
@@ -14,6 +17,9 @@ import (
 type loads[K vnode.Key, S any] struct {
 	mu     sync.Mutex // guards slices, and is held while they are brought up to date
 	slices map[vnode.ID]*load[K, S]
+
+	wanted atomic.Int32                       // who waits to take some
+	stop   atomic.Pointer[context.CancelFunc] // of what brings them up to date now
 }
 
 type load[K vnode.Key, S any] struct {
@@ -23,6 +29,11 @@ type load[K vnode.Key, S any] struct {
 
 // take takes what is loaded of vnodes.
 func (l *loads[K, S]) take(vnodes []vnode.ID) (map[vnode.ID]*vnode.Slice[K, S], map[vnode.ID]backend.Loaded) {
+	l.wanted.Add(1)
+	defer l.wanted.Add(-1)
+	if stop := l.stop.Load(); stop != nil {
+		(*stop)() // what vnodes without an owner need goes before what is to move some time
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	slices, had := map[vnode.ID]*vnode.Slice[K, S]{}, map[vnode.ID]backend.Loaded{}
@@ -65,6 +76,8 @@ func (in *Instance[K, E, S, R]) prepareLoop() {
 		plan, comes := in.coming()
 		err := in.prepare(comes)
 		switch {
+		case errors.Is(err, context.Canceled):
+			poke(in.planAt) // others were in haste
 		case err != nil:
 			in.problems.failed(doPrepare, err)
 			if retry.wait(in.ctx) != nil {
@@ -103,6 +116,13 @@ func (in *Instance[K, E, S, R]) prepare(vnodes []vnode.ID) error {
 	l, k := &in.loads, in.newest.Load()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	ctx, cancel := context.WithCancel(in.ctx)
+	defer cancel()
+	l.stop.Store(&cancel)
+	defer l.stop.Store(nil)
+	if l.wanted.Load() > 0 {
+		return context.Canceled
+	}
 	had := map[vnode.ID]backend.Loaded{}
 	before := l.slices
 	l.slices = map[vnode.ID]*load[K, S]{}
@@ -115,7 +135,7 @@ func (in *Instance[K, E, S, R]) prepare(vnodes []vnode.ID) error {
 		return nil
 	}
 	var mu sync.Mutex // guards l.slices: slices come from several goroutines
-	return backend.Restorer{Objects: in.cfg.Store, Record: k.rec}.Continue(in.ctx, had, func(r backend.RestoredSlice) error {
+	return backend.Restorer{Objects: in.cfg.Store, Record: k.rec}.Continue(ctx, had, func(r backend.RestoredSlice) error {
 		mu.Lock()
 		x := l.slices[r.Vnode]
 		delete(l.slices, r.Vnode) // if this fails, it is loaded anew
