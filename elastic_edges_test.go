@@ -190,3 +190,46 @@ func TestNamesOfOfferedSourcesAreCountedOnce(t *testing.T) {
 		t.Errorf("got %v, want %v", err, sheaf.ErrNames)
 	}
 }
+
+// TestLeavingMemberTakesItsPushedSourceAlong: what a resumable producer sent is sealed, nothing more comes, and the others
+// seal on without it. Opened again, it goes on where it was.
+func TestLeavingMemberTakesItsPushedSourceAlong(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var m manager
+	url := "file://" + t.TempDir()
+	var all []*tallyInstance
+	for i := range 2 {
+		cfg := elastic(url, fmt.Sprint("n", i))
+		cfg.Membership = &managedBy{m: &m}
+		all = append(all, openElastic(t, cfg))
+	}
+	r, err := all[1].Resumable(ctx, "r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range uint64(100) {
+		if err := r.Send(ctx, n+1, event{Key: fmt.Sprint("k", n), Add: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := all[1].Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	p := producer(t, all[0], "p")
+	for n := range 100 {
+		if _, err := p.Send(ctx, event{Key: fmt.Sprint("k", n), Add: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Flush(ctx); err != nil {
+		t.Fatalf("flush without the source of the one that left: %v", err)
+	}
+	again, err := all[0].Resumable(ctx, "r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.Sealed() != 100 {
+		t.Errorf("opened again at %d, want 100", again.Sealed())
+	}
+}

@@ -31,6 +31,7 @@ type Claimed struct {
 	Weight   uint32
 	Leaving  bool
 	Offers   []string       // sources that it can read, ascending
+	Shut     []string       // sources that it reads, and sends nothing more of: all that it sent is sealed; with Leaving
 	Cut      []vnode.Member // members in force that it cannot reach
 	Prepared PlanID         // the newest plan for which it has loaded what is to move to it
 }

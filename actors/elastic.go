@@ -112,6 +112,9 @@ func (in *Instance[K, E, S, R]) amend(c *Claimed) {
 	}
 	c.Zone, c.Weight, c.Leaving = in.cfg.Cluster.Elastic.Zone, in.cfg.Cluster.Elastic.Weight, in.departs.Load()
 	c.Offers = in.offered()
+	if c.Leaving {
+		c.Shut = in.shutSources()
+	}
 	if p := in.prepared.Load(); p != nil {
 		c.Prepared = *p
 	}

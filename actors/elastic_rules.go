@@ -167,10 +167,13 @@ func (c *CoordinatorRules) mostCut(cut map[[2]vnode.Member]bool) vnode.Member {
 // owner for whatever has none: nothing that has one moves.
 func (c *CoordinatorRules) reassigned() (a vnode.Assignment, changed bool) {
 	old, gone := c.rec.Assignment, c.gone()
+	lacks := c.reigns && c.Lacks() != nil // no plan can be carried out
 	for _, m := range old.Members {
-		if claim, heard := c.claims[m.Instance]; heard && claim.From != m {
+		claim, heard := c.claims[m.Instance]
+		switch {
+		case heard && claim.From != m:
 			m = claim.From // it has restarted
-		} else if m != c.self && slices.Contains(gone, m) {
+		case m != c.self && (slices.Contains(gone, m) || (lacks && heard && claim.Leaving)):
 			continue
 		}
 		a.Members = append(a.Members, m)
@@ -178,7 +181,7 @@ func (c *CoordinatorRules) reassigned() (a vnode.Assignment, changed bool) {
 	if a.Index(c.self.Instance) < 0 {
 		a.Members = append(a.Members, c.self)
 	}
-	if c.reigns && c.Lacks() != nil { // no plan can be carried out
+	if lacks {
 		a.Members = append(a.Members, c.joiners()...)
 	}
 	slices.SortFunc(a.Members, byInstance)

@@ -30,6 +30,18 @@ func (in *Instance[K, E, S, R]) offered() []string {
 	return slices.Sorted(maps.Keys(in.offers))
 }
 
+// shutSources lists the sources that were pushed here, ascending: an instance that leaves takes nothing more, and has sealed
+// all of it.
+func (in *Instance[K, E, S, R]) shutSources() []string {
+	var out []string
+	for _, s := range in.allSources() {
+		if s.pushed != nil {
+			out = append(out, s.name)
+		}
+	}
+	return out
+}
+
 // offer makes a source one that this member can read, and returns once a record knows it.
 func (in *Instance[K, E, S, R]) offer(ctx context.Context, name string, from Source[E]) (<-chan struct{}, error) {
 	if err := checkName(name); err != nil {

@@ -49,7 +49,7 @@ func (c *CoordinatorRules) aim() {
 		return
 	}
 	to := vnode.Rebalance(old, candidates, c.cluster.Elastic.ByZone)
-	to.Sources = c.dealt(old, to.Members)
+	to.Sources = c.withoutShut(old, c.dealt(old, to.Members))
 	switch {
 	case sameOwners(to, old) && slices.Equal(to.Sources, old.Sources):
 		c.plan = nil
@@ -90,6 +90,19 @@ func (c *CoordinatorRules) dealt(old vnode.Assignment, members []vnode.Member) [
 	return vnode.DealSources(sources, len(members), func(source string, m int) bool {
 		claim, heard := c.claimOf(members[m])
 		return heard && slices.Contains(claim.Offers, source)
+	})
+}
+
+// withoutShut drops the sources of leaving members that nobody else reads, and of which nothing more comes: no vnode holds
+// anything of them behind the cut of the epoch that moves them (I5). The cut stays, for whoever opens them again.
+func (c *CoordinatorRules) withoutShut(old vnode.Assignment, sources []vnode.SourceOwner) []vnode.SourceOwner {
+	return slices.DeleteFunc(sources, func(s vnode.SourceOwner) bool {
+		i := slices.IndexFunc(old.Sources, func(x vnode.SourceOwner) bool { return x.Source == s.Source })
+		if s.Owner != vnode.Unowned || i < 0 || old.Sources[i].Owner == vnode.Unowned {
+			return false
+		}
+		claim, _ := c.claimOf(old.Members[old.Sources[i].Owner])
+		return claim.Leaving && slices.Contains(claim.Shut, s.Source)
 	})
 }
 
