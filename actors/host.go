@@ -49,7 +49,7 @@ func (in *Instance[K, E, S, R]) publish(rec *backend.Record, sealed bool) {
 	old, k := in.newest.Load(), in.knownOf(rec)
 	in.newest.Store(k)
 	if old == nil || old.view.Assignment.Version != k.view.Assignment.Version {
-		in.routes.Store(in.routeTo(k.view))
+		in.reroute(in.routeTo(k.view))
 		in.meet(old, k)
 	}
 	if old == nil || old.view.Assignment.Version != k.view.Assignment.Version || old.view.LastGeneration != k.view.LastGeneration {
@@ -78,6 +78,21 @@ func (in *Instance[K, E, S, R]) publish(rec *backend.Record, sealed bool) {
 	in.leaveUnread(k)
 	in.readDealt(k)
 	in.tellNews()
+}
+
+// reroute sends to where vnodes are now. What plain producers sent to where some were before, and nobody answered for, they
+// send again: an owner says where it stands when it begins, and may have said so before this record was known here.
+func (in *Instance[K, E, S, R]) reroute(to *routes) {
+	before := in.routes.Swap(to)
+	if before == nil {
+		return
+	}
+	stayed := func(v vnode.ID) bool {
+		return to.pids[v] == before.pids[v] || (to.pids[v] != nil && to.pids[v].Equal(before.pids[v]))
+	}
+	for _, p := range in.allProducers() {
+		p.resend(stayed)
+	}
 }
 
 // leaveUnread gives the sources back that a record says this instance reads and that it does not: an attach may have been

@@ -257,6 +257,15 @@ func (p *Producer[K, E]) sendSilent() {
 	}
 }
 
+// resend sends again what nobody has answered for, but to the vnodes that are left out.
+func (p *Producer[K, E]) resend(without func(vnode.ID) bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.rules.Resend(func(v vnode.ID) bool { return without(v) || p.flights[v] > 0 }) {
+		p.sendAgain(s)
+	}
+}
+
 // recycle keeps an empty history for use again.
 func (p *Producer[K, E]) recycle(h *history[E]) {
 	if !h.sealed || h.flights > 0 {
