@@ -19,11 +19,11 @@ type Client[K Key, E, S, R any] struct {
 	in *actors.Instance[K, E, S, R]
 }
 
-// Dial connects to a cluster as a client. Of the config it reads State.SeedPeers, which names every member as
-// "id=host:port", State.InstanceID, the client's own name (default "client"), State.VnodeCapacity, and of State.Cluster
-// the name, the TLS files, whose certificate must be for that name or for "client", insecure and the limits. The app is
-// that of the members; it must have the same name and codecs. Dial returns once the cluster has told where it stands,
-// or with the error of ctx.
+// Dial connects to a cluster as a client. Of the config it reads State.SeedPeers, which names members as "id=host:port"
+// (one that answers is enough, it tells of the others), State.InstanceID, the client's own name (default "client"),
+// State.VnodeCapacity, and of State.Cluster the name, the TLS files, whose certificate must be for that name or for
+// "client", insecure and the limits. The app is that of the members; it must have the same name and codecs. Dial returns
+// once the cluster has told where it stands, or with the error of ctx.
 func Dial[K Key, E, S, R any](ctx context.Context, cfg Config, app App[K, E, S, R]) (*Client[K, E, S, R], error) {
 	if cfg.State.InstanceID == "" {
 		cfg.State.InstanceID = "client"

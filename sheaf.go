@@ -72,9 +72,11 @@ const hintTime = 5 * time.Second
 // of another app, capacity or codec is a [*backend.ForeignError], one in use a [*backend.LockedError], one that is
 // damaged a [*backend.CorruptError] or [*backend.MissingError].
 //
-// An instance of a cluster returns once it is in force and serves what it owns. The first start of a cluster waits for
-// all of its members. One whose id is in use by a process that answers is refused with [*InUseError]. Results are
-// emitted where the coordinator is, on the merger instance; the sinks of the others are given none.
+// An instance of a cluster returns once it is in force and serves what it owns. One whose id is in use by a process that
+// answers is refused with [*InUseError]. The first start of a static cluster waits for all of its members. Results are
+// emitted where the coordinator is: in a static cluster on the merger instance, in an elastic one on whichever member
+// began the newest term. The sinks of the others are given none, and results that were not emitted there are given to those of the
+// next.
 func Open[K Key, E, S, R any](ctx context.Context, cfg Config, app App[K, E, S, R], sinks ...Sink[R]) (*Instance[K, E, S, R], error) {
 	if err := errors.Join(app.validate(len(sinks)), cfg.Validate()); err != nil {
 		return nil, fmt.Errorf("open: %w", err)
@@ -136,6 +138,10 @@ func find(ctx context.Context, store *backend.Store, objects backend.Objects, id
 
 // Attach reads a source under a name, from the position that is sealed for that name. The returned channel is closed
 // when the source has ended and its end is sealed. A name belongs to one source for ever.
+//
+// In an elastic cluster every member attaches every source that it can read, and the cluster says which of them does; that
+// changes when members come and go. Attach returns once the cluster knows the source, and the channel is closed at its end
+// on each member, whoever reads it.
 func (i *Instance[K, E, S, R]) Attach(ctx context.Context, name string, s Source[E]) (<-chan struct{}, error) {
 	return i.in.Attach(ctx, name, s)
 }
@@ -228,8 +234,8 @@ func (i *Instance[K, E, S, R]) Done() <-chan struct{} { return i.in.Done() }
 // Err says why the instance ended; nil while it runs, [ErrClosed] after Close.
 func (i *Instance[K, E, S, R]) Err() error { return i.in.Err() }
 
-// Close takes nothing more, seals and emits what was taken, and ends the instance and frees the store. If ctx ends
-// first, what is not sealed is left to be replayed, and the error says so; the instance ends all the same. It may be
+// Close takes nothing more, seals and emits what was taken, and ends the instance and frees the store. A member of an
+// elastic cluster hands over what it has to the others: its vnodes, its sources, and coordination. If ctx ends first, what is not sealed is left to be replayed, and the error says so; the instance ends all the same. It may be
 // called twice.
 func (i *Instance[K, E, S, R]) Close(ctx context.Context) error {
 	err := i.in.Close(ctx)
