@@ -27,6 +27,7 @@ func TestRequestIsAnsweredWithThePosition(t *testing.T) {
 				t.Errorf("got %+v, want position %d", got, want)
 			}
 		}
+		synctest.Wait() // the last answer comes before it is counted
 		if got, want := r.bridge.Stats(), (bridge.Stats{Accepted: 4}); got != want {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
