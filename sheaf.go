@@ -235,8 +235,8 @@ func (i *Instance[K, E, S, R]) Done() <-chan struct{} { return i.in.Done() }
 func (i *Instance[K, E, S, R]) Err() error { return i.in.Err() }
 
 // Close takes nothing more, seals and emits what was taken, and ends the instance and frees the store. A member of an
-// elastic cluster hands over what it has to the others: its vnodes, its sources, and coordination. If ctx ends first, what is not sealed is left to be replayed, and the error says so; the instance ends all the same. It may be
-// called twice.
+// elastic cluster hands over what it has to the others: its vnodes, its sources, and coordination. If ctx ends first, what
+// is not sealed is left to be replayed, and the error says so; the instance ends all the same. It may be called twice.
 func (i *Instance[K, E, S, R]) Close(ctx context.Context) error {
 	err := i.in.Close(ctx)
 	select {

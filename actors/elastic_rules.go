@@ -202,7 +202,8 @@ func (c *CoordinatorRules) joiners() []vnode.Member {
 	var out []vnode.Member
 	for _, claim := range c.claims {
 		cut := slices.ContainsFunc(claim.Cut, func(m vnode.Member) bool { return slices.Contains(c.rec.Assignment.Members, m) })
-		if c.rec.Assignment.Index(claim.From.Instance) < 0 && claim.From != c.self && claim.Supersedes == uuid.Nil && !claim.Leaving && !cut && c.now >= c.parted[claim.From].until {
+		asks := c.rec.Assignment.Index(claim.From.Instance) < 0 && claim.From != c.self && claim.Supersedes == uuid.Nil
+		if asks && !claim.Leaving && !cut && c.now >= c.parted[claim.From].until {
 			out = append(out, claim.From)
 		}
 	}
