@@ -170,17 +170,23 @@ func TestClusterOutlivesItsMembers(t *testing.T) {
 		all[i] = in
 		attach(i)
 	}
-	for i, end := range ends {
-		select {
-		case <-end:
-		case <-ctx.Done():
-			t.Fatalf("source s%d does not end: %+v", i, all[0].Status())
-		}
-	}
+	awaitEnds(ctx, t, ends, all[0])
 	await(ctx, t, "the last result", func() bool {
 		got := box.results()
 		return len(got) > 0 && got[len(got)-1].Value.Sum == int64(len(all)*length)
 	})
+}
+
+// awaitEnds waits until the ends of all sources are sealed.
+func awaitEnds(ctx context.Context, t *testing.T, ends []<-chan struct{}, in *tallyInstance) {
+	t.Helper()
+	for i, end := range ends {
+		select {
+		case <-end:
+		case <-ctx.Done():
+			t.Fatalf("source s%d does not end: %+v", i, in.Status())
+		}
+	}
 }
 
 // await waits until something holds, in real time.

@@ -196,14 +196,7 @@ func TestNamesOfOfferedSourcesAreCountedOnce(t *testing.T) {
 func TestLeavingMemberTakesItsPushedSourceAlong(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	var m manager
-	url := "file://" + t.TempDir()
-	var all []*tallyInstance
-	for i := range 2 {
-		cfg := elastic(url, fmt.Sprint("n", i))
-		cfg.Membership = &managedBy{m: &m}
-		all = append(all, openElastic(t, cfg))
-	}
+	all := constellation(t, 2)
 	r, err := all[1].Resumable(ctx, "r")
 	if err != nil {
 		t.Fatal(err)

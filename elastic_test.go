@@ -167,29 +167,29 @@ func TestMembersComeAndGo(t *testing.T) {
 	even(2)
 	join("n9")
 	even(3)
-	for i, end := range ends {
-		select {
-		case <-end:
-		case <-ctx.Done():
-			t.Fatalf("source s%d does not end: %+v", i, all["n9"].Status())
-		}
-	}
+	awaitEnds(ctx, t, ends, all["n9"])
 	await(ctx, t, "the last result", func() bool {
 		got := box.results()
 		return len(got) > 0 && got[len(got)-1].Value.Sum == sources*length
 	})
 }
 
-// TestConstellation takes its members from a manager of the program's own.
-func TestConstellation(t *testing.T) {
+// constellation opens members that a manager of the program's own knows.
+func constellation(t *testing.T, n int) []*tallyInstance {
+	t.Helper()
 	var m manager
 	url := "file://" + t.TempDir()
 	var all []*tallyInstance
-	for i := range 3 {
+	for i := range n {
 		cfg := elastic(url, fmt.Sprintf("n%d", i))
 		cfg.Membership = &managedBy{m: &m}
 		all = append(all, openElastic(t, cfg))
 	}
+	return all
+}
+
+func TestConstellation(t *testing.T) {
+	all := constellation(t, 3)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	p, err := all[2].Producer(ctx, "p")

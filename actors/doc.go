@@ -70,7 +70,8 @@
 //	pack          checkpointer  the captures of one attempt           its put stands, or a higher attempt cancels it
 //	call, search  follower      one question to an instance, or to    its answer, or the instance's context
 //	                            the ledger
-//	giveBack      Instance      one question to the coordinator       its answer, or the instance's context
+//	giveBack,     Instance      one question to the coordinator       its answer, or the instance's context
+//	attachAgain
 //	emit, fetch,  merger        one epoch's result; sinks are         it is done; one at a time
 //	and pause                   called here
 //	stop          an actor      nothing: it calls Instance.Abort      Abort returns

@@ -42,7 +42,7 @@ type stretch struct {
 	hasLeft  atomic.Bool
 	plan     atomic.Pointer[toldPlan]
 	prepared atomic.Pointer[PlanID]
-	planAt   chan struct{} // holds a token after a plan, and after a seal while there is one
+	planAt   chan struct{} // holds a token after a plan, and after a seal
 }
 
 // toldPlan is what the coordinator last said of its plan.
@@ -202,7 +202,7 @@ func (in *Instance[K, E, S, R]) silence(m vnode.Member, refuses bool) (since tim
 	if connected && up.Member.Incarnation != m.Incarnation {
 		return time.Now(), true
 	}
-	heard := in.peers.heardAt(m)
+	heard := in.peers.lives.heardAt(m)
 	if connected && time.Since(heard) < silentLeft {
 		return time.Time{}, false
 	}
@@ -246,7 +246,7 @@ type life struct {
 
 func (l *lives) hear(h remote.Hello) {
 	if h.Client {
-		return // it is told nothing and asked nothing, and has an id that nobody else ever had
+		return // nobody asks whether it lives, and every one has an id of its own
 	}
 	m := h.Member
 	x, known := l.at.Load(m.Instance)

@@ -86,10 +86,7 @@ func (in *Instance[K, E, S, R]) runSource(caller context.Context, s *source[K, E
 	}
 	view := in.newest.Load().view
 	s.granted.Store(true)
-	s.rules = NewSourceRules(s.name, view)
-	s.begin(view.Cuts[s.name], false)
-	s.line.Note(time.Time{}, StepAttach, "source %s goes on behind %d", s.name, view.Cuts[s.name])
-	in.setOrigin(s.name, s.answer)
+	in.beginSource(s, view)
 	if !tellCaller(caller, result, nil) {
 		in.giveBack(s.name)
 		return
@@ -98,6 +95,14 @@ func (in *Instance[K, E, S, R]) runSource(caller context.Context, s *source[K, E
 		in.release(s)
 		close(s.done) // after the name is free
 	}
+}
+
+// beginSource makes a source go on from its sealed position.
+func (in *Instance[K, E, S, R]) beginSource(s *source[K, E], view *vnode.View) {
+	s.rules = NewSourceRules(s.name, view)
+	s.begin(view.Cuts[s.name], false)
+	s.line.Note(time.Time{}, StepAttach, "source %s goes on behind %d", s.name, view.Cuts[s.name])
+	in.setOrigin(s.name, s.answer)
 }
 
 // endedBefore reports whether the end of a source is sealed, and if so ends it.

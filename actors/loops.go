@@ -139,13 +139,9 @@ func (in *Instance[K, E, S, R]) serve() {
 }
 
 // give builds a vnode's slice and begins a life of it.
-func (in *Instance[K, E, S, R]) give(k *known, r backend.RestoredSlice, slice *vnode.Slice[K, S]) (err error) {
-	defer func() {
-		if x := recover(); x != nil {
-			err = fmt.Errorf("vnode %d: the state codec panicked: %v", r.Vnode, x)
-		}
-	}()
-	if slice, err = in.load(slice, r); err != nil {
+func (in *Instance[K, E, S, R]) give(k *known, r backend.RestoredSlice, loaded *vnode.Slice[K, S]) error {
+	slice, err := in.load(loaded, r)
+	if err != nil {
 		return err
 	}
 	positions := r.Positions.Clone()

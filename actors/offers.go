@@ -163,10 +163,7 @@ func (in *Instance[K, E, S, R]) readFor(o *offer[E]) {
 	if !in.reads(k, o.name) {
 		return
 	}
-	s.rules = NewSourceRules(s.name, k.view)
-	s.begin(k.view.Cuts[s.name], false)
-	s.line.Note(in.began, StepAttach, "source %s goes on behind %d", s.name, k.view.Cuts[s.name])
-	in.setOrigin(s.name, s.answer)
+	in.beginSource(s, k.view)
 	s.run(ctx)
 }
 

@@ -56,8 +56,6 @@ func (p *peers) upOf(id string) (remote.Hello, bool) {
 	return h, up
 }
 
-func (p *peers) heardAt(m vnode.Member) time.Time { return p.lives.heardAt(m) }
-
 // anyMember reports whether an instance is connected that is no client.
 func (p *peers) anyMember() bool {
 	p.mu.Lock()
@@ -317,7 +315,6 @@ func (in *Instance[K, E, S, R]) others() []remote.Member {
 			at[id.(string)] = address.(string)
 		} else if heard {
 			in.peers.addresses.Delete(id)
-			in.peers.lives.at.Delete(id)
 		}
 		return true
 	})
