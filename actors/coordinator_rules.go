@@ -16,7 +16,7 @@ var (
 	ErrLeft       = fmt.Errorf("this coordinator has left: another follows: %w", ErrSuperseded)
 	ErrVoid       = fmt.Errorf("the floor has passed the record that was to be written: this writer slept: %w", ErrSuperseded)
 	ErrAttached   = errors.New("a source of this name is attached already")
-	ErrChanged    = errors.New("the assignment has changed since: ask again")
+	ErrChanged    = errors.New("what the request goes by has changed since: ask again")
 	ErrNames      = errors.New("the bound on names is reached")
 	ErrKind       = errors.New("the name is one of the other kind: a source's, or a plain producer's")
 )
@@ -256,7 +256,7 @@ func (c *CoordinatorRules) answer() []Effect {
 	var out []Effect
 	for _, r := range c.requests {
 		if r.written {
-			out = append(out, Effect{Answer: &Answer{Ticket: r.Ticket, Generation: r.generation, Epoch: c.rec.Epoch, Seq: c.rec.Seq}})
+			out = append(out, Effect{Answer: &Answer{Ticket: r.Ticket, Generation: c.rec.GenerationOf(r.Producer), Epoch: c.rec.Epoch, Seq: c.rec.Seq}})
 		}
 	}
 	c.requests = slices.DeleteFunc(c.requests, func(r Request) bool { return r.written })

@@ -10,10 +10,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sheaf-go/sheaf/backend"
 	"github.com/sheaf-go/sheaf/vnode"
 )
 
-// ask asks the coordinator for a change of the record and waits until it stands.
+// ask asks the coordinator for a change of the record and waits until it stands and is known here; if it is refused, so is
+// the record that says why.
 func (in *Instance[K, E, S, R]) ask(ctx context.Context, r Request) (Answer, error) {
 	answer := make(chan Answer, 1)
 	if r.From == (vnode.Member{}) {
@@ -24,10 +26,10 @@ func (in *Instance[K, E, S, R]) ask(ctx context.Context, r Request) (Answer, err
 	in.tell(r)
 	select {
 	case a := <-answer:
-		if a.Err != nil {
-			return a, a.Err
+		if err := in.await(ctx, func() bool { return in.newest.Load().rec.Seq >= a.Seq }); err != nil {
+			return a, err
 		}
-		return a, in.await(ctx, func() bool { return in.newest.Load().rec.Seq >= a.Seq })
+		return a, a.Err
 	case <-ctx.Done():
 		return Answer{}, context.Cause(ctx)
 	case <-in.ctx.Done():
@@ -118,11 +120,10 @@ func (in *Instance[K, E, S, R]) endedBefore(s *source[K, E]) bool {
 
 // giveBack lets a source go that nobody has read here. It fails only if the instance ends.
 func (in *Instance[K, E, S, R]) giveBack(source string) {
-	err := ErrChanged
-	for errors.Is(err, ErrChanged) {
-		version := in.newest.Load().view.Assignment.Version
-		_, err = in.ask(in.ctx, Request{Detach: source, From: in.self, Version: version})
-	}
+	_ = in.askAnew(in.ctx, func(rec *backend.Record) error {
+		_, err := in.ask(in.ctx, Request{Detach: source, From: in.self, Version: rec.Assignment.Version})
+		return err
+	})
 }
 
 // tellCaller tells whoever asked how it went; false if they are gone.
@@ -273,7 +274,7 @@ func (in *Instance[K, E, S, R]) openProducer(caller context.Context, name string
 	defer in.endOpening(name)
 	var r opened[K, E]
 	var a Answer
-	if a, r.err = in.ask(in.ctx, Request{Producer: name, Retire: in.idleProducer()}); r.err == nil {
+	if a, r.err = in.askGeneration(name); r.err == nil {
 		r.producer = newProducer(name, a.Generation, in.target(), in.destinations())
 		in.register(r.producer)
 	}
@@ -282,6 +283,28 @@ func (in *Instance[K, E, S, R]) openProducer(caller context.Context, name string
 	case <-caller.Done():
 		if r.producer != nil {
 			r.producer.fail(ErrClosed)
+		}
+	}
+}
+
+// askGeneration asks for the next generation of a name, again if one was given out that was not known here.
+func (in *Instance[K, E, S, R]) askGeneration(name string) (a Answer, err error) {
+	err = in.askAnew(in.ctx, func(rec *backend.Record) error {
+		a, err = in.ask(in.ctx, Request{Producer: name, Version: rec.Generation, Retire: in.idleProducer(rec)})
+		return err
+	})
+	return a, err
+}
+
+// askAnew asks by the newest record, and again as long as what it went by has changed.
+func (in *Instance[K, E, S, R]) askAnew(ctx context.Context, ask func(*backend.Record) error) error {
+	for retry := newBackoff(); ; {
+		err := ask(in.newest.Load().rec)
+		if !errors.Is(err, ErrChanged) {
+			return err
+		}
+		if err := retry.wait(ctx); err != nil {
+			return context.Cause(ctx)
 		}
 	}
 }
@@ -352,12 +375,12 @@ func (in *Instance[K, E, S, R]) endOpening(name string) {
 	delete(in.opening, name)
 }
 
-// idleProducer names a producer of the record that may be forgotten: none that is being opened, and none of this
+// idleProducer names a producer of a record that may be forgotten: none that is being opened, and none of this
 // instance that is open or holds anything. In a cluster it is one that was opened here: another may be open elsewhere.
-func (in *Instance[K, E, S, R]) idleProducer() string {
+func (in *Instance[K, E, S, R]) idleProducer(rec *backend.Record) string {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	for _, p := range in.newest.Load().rec.Producers {
+	for _, p := range rec.Producers {
 		if in.opening[p.Name] != nil {
 			continue
 		}

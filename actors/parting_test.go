@@ -68,7 +68,7 @@ func TestWhoIsNotHeardStaysOutForLonger(t *testing.T) {
 		back.Seq, back.Assignment = rec.Seq+1, all.Clone()
 		back.Assignment.Version = rec.Assignment.Version + 1
 		winner = &back
-		carry(c.Ask(actors.Request{Producer: "p"}))
+		carry(c.Ask(actors.Request{Producer: "p", Version: rec.Generation}))
 	}
 	if waits[0] != 0 || waits[1] < 900*time.Millisecond || waits[2] < 2*waits[1]-200*time.Millisecond {
 		t.Errorf("it waited %v", waits)

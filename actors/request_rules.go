@@ -10,7 +10,9 @@ import (
 )
 
 // Request asks the coordinator for a change of the record: exactly one of Source, Producer, Detach, Pin and
-// Unpin is set.
+// Unpin is set. It may come more than once, long after its answer, and to a coordinator that does not know that one before
+// has carried it out. So what would do harm a second time says what it goes by, which carrying it out changes, or a new
+// term; whoever still waits asks anew.
 type Request struct {
 	Source   string       // attach it
 	Producer string       // open a new generation of it
@@ -19,11 +21,11 @@ type Request struct {
 	Unpin    string       // drop the pin of this name
 	Retire   string       // a producer's name that may go if the bound is reached; it is idle
 	From     vnode.Member // who reads Source, or is to read Detach no more
-	Version  uint64       // with Detach: of the assignment by which From reads it; under any other it is void
-	Ticket   uint64       // returned with the answer
-	written  bool
-
-	generation uint64 // with written: Producer's. Another request in the same record may have opened it once more.
+	// Version is what it goes by: with Detach the version of the assignment by which From reads the source, with Producer
+	// the newest generation of any name that From knows of, with Pin and Unpin the term. Else it is void.
+	Version uint64
+	Ticket  uint64 // returned with the answer
+	written bool
 }
 
 // Answer answers a request.
@@ -31,7 +33,7 @@ type Answer struct {
 	Ticket     uint64
 	Generation uint64      // a producer's
 	Epoch      vnode.Epoch // newest sealed
-	Seq        uint64      // of the record that grants it
+	Seq        uint64      // of the record that grants it, or on which it was refused
 	Err        error
 }
 
@@ -41,8 +43,8 @@ func (c *CoordinatorRules) change() []Effect {
 	var granted []Request
 	var refused []Effect
 	for _, r := range c.requests {
-		if err := c.write(n, &r); err != nil {
-			refused = append(refused, Effect{Answer: &Answer{Ticket: r.Ticket, Err: err}})
+		if err := c.write(n, r); err != nil {
+			refused = append(refused, Effect{Answer: &Answer{Ticket: r.Ticket, Seq: c.rec.Seq, Err: err}})
 			continue
 		}
 		r.written = true
@@ -56,18 +58,20 @@ func (c *CoordinatorRules) change() []Effect {
 }
 
 // write puts a request into a record.
-func (c *CoordinatorRules) write(n *backend.Record, r *Request) error {
+func (c *CoordinatorRules) write(n *backend.Record, r Request) error {
 	switch {
 	case r.Producer != "":
 		return c.openName(n, r)
+	case (r.Pin != "" || r.Unpin != "") && r.Version != n.Term:
+		return fmt.Errorf("change pin %q: %w", r.Pin+r.Unpin, ErrChanged)
 	case r.Pin != "":
 		return backend.WithPin(n, r.Pin, c.rec)
 	case r.Unpin != "":
 		return backend.WithoutPin(n, r.Unpin)
 	case r.Detach != "":
-		return c.detach(n, *r)
+		return c.detach(n, r)
 	}
-	return c.attach(n, *r)
+	return c.attach(n, r)
 }
 
 // attach makes a source one that the asker reads. One that is of the assignment already must have no reader, or this
@@ -142,21 +146,24 @@ func namesOfSources(n *backend.Record) map[string]bool {
 	return names
 }
 
-// openName gives a producer's name the next generation; a new name may need an idle one to go.
-func (c *CoordinatorRules) openName(n *backend.Record, r *Request) error {
+// openName gives a producer's name the next generation; a new name may need an idle one to go. Neither the one nor the
+// other may have been opened since it was asked: that would fence a producer that comes after.
+func (c *CoordinatorRules) openName(n *backend.Record, r Request) error {
 	at, found := slices.BinarySearchFunc(n.Producers, r.Producer, func(p backend.ProducerName, s string) int { return strings.Compare(p.Name, s) })
 	attached := slices.ContainsFunc(n.Assignment.Sources, func(s vnode.SourceOwner) bool { return s.Source == r.Producer })
 	if _, known := n.CutOf(r.Producer); known || attached {
 		return fmt.Errorf("open producer %q: %w", r.Producer, ErrKind)
 	}
+	if n.GenerationOf(r.Producer) > r.Version {
+		return fmt.Errorf("open producer %q: %w", r.Producer, ErrChanged)
+	}
 	n.Generation++
-	r.generation = n.Generation
 	if found {
 		n.Producers[at].Generation = n.Generation
 		return nil
 	}
 	if len(n.Producers) >= c.limits.Producers {
-		idle := func(p backend.ProducerName) bool { return p.Name == r.Retire && p.Generation <= c.rec.Generation } // not opened by this very record
+		idle := func(p backend.ProducerName) bool { return p.Name == r.Retire && p.Generation <= r.Version }
 		i := slices.IndexFunc(n.Producers, idle)
 		if r.Retire == "" || i < 0 {
 			n.Generation--

@@ -1,6 +1,7 @@
 package actors_test
 
 import (
+	"math"
 	"slices"
 	"strings"
 
@@ -178,6 +179,12 @@ func (p *process) questioned(from *process, r actors.Request) {
 	p.tickets++
 	r.Ticket = p.tickets
 	p.theirs[r.Ticket] = true
+	switch {
+	case r.Producer != "" && p.w.mutation == openedAgain:
+		r.Version = math.MaxUint64
+	case r.Pin+r.Unpin != "" && p.w.mutation == pinnedAgain:
+		r.Version = p.newest.Term
+	}
 	p.answers[r.Ticket] = func(a *actors.Answer) {
 		g := &granted{answer: *a, seq: a.Seq}
 		g.answer.Ticket = ticket

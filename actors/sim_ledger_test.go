@@ -101,12 +101,13 @@ func (w *world) pin(p *process) {
 	w.count("pin")
 	name := fmt.Sprintf("pin%d", w.r.IntN(maxPins))
 	if p.began() && p.rec != nil && !p.paused && w.chance(.3) {
-		request, refusal := actors.Request{Pin: name}, backend.ErrPinTaken
+		request, refusal := actors.Request{Pin: name, Version: p.rec.Term}, backend.ErrPinTaken
 		if w.chance(.4) {
-			request, refusal = actors.Request{Unpin: name}, backend.ErrNoPin
+			request, refusal = actors.Request{Unpin: name, Version: p.rec.Term}, backend.ErrNoPin
 		}
+		w.oracle.asks(p, request)
 		p.ask(name, request, func(a *actors.Answer) {
-			if a.Err != nil && !errors.Is(a.Err, refusal) && !errors.Is(a.Err, backend.ErrUnsealed) {
+			if a.Err != nil && !errors.Is(a.Err, refusal) && !errors.Is(a.Err, backend.ErrUnsealed) && !errors.Is(a.Err, actors.ErrChanged) {
 				failf("I8 %s was refused: %v", name, a.Err)
 			}
 		})

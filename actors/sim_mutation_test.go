@@ -67,6 +67,10 @@ const (
 	cameAgain mutation = "an incarnation that comes again as if it had never been gone"
 	// Who takes over does not begin a term (I1).
 	sameTerm mutation = "a takeover without a term"
+	// A producer's opening is carried out whatever was opened since it was asked, by its own first copy too (I4).
+	openedAgain mutation = "openings that go by nothing"
+	// A pin is made or dropped by whichever coordinator hears of it, also of one before (I8).
+	pinnedAgain mutation = "pins of any term"
 	// A coordinator whose append loses to another's goes on from there (I1).
 	lossTaken mutation = "a lost append that ends no reign"
 )
@@ -107,4 +111,6 @@ var mutations = []struct {
 	{cameAgain, []string{"I4", "I5"}},
 	{sameTerm, []string{"I1", "I2", "I4", "I5", "I6"}},
 	{lossTaken, []string{"I1"}},
+	{openedAgain, []string{"I4 generation"}},
+	{pinnedAgain, []string{"I8 pin"}},
 }

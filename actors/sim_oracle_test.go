@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sheaf-go/sheaf/actors"
 	"github.com/sheaf-go/sheaf/backend"
 	"github.com/sheaf-go/sheaf/vnode"
 )
@@ -26,6 +27,8 @@ type oracle struct {
 	openings map[generation]bool
 	replaced map[uuid.UUID]bool // incarnations that were in force
 	served   map[uuid.UUID]bool // and those that knew it: others did nothing, and may come back
+	asked    map[string]uint64  // by name of a producer: the newest record that one knew who asked to fence it; of a pin: the newest term
+	since    map[string]uint64  // and the record that opened the generation in force
 	longest  int                // chain
 	retained int                // records
 }
@@ -43,7 +46,7 @@ type generation struct {
 }
 
 func newOracle(w *world) *oracle {
-	o := &oracle{w: w, epochs: map[vnode.Epoch]uint64{}, replaced: map[uuid.UUID]bool{}, openings: map[generation]bool{}, served: map[uuid.UUID]bool{}}
+	o := &oracle{w: w, epochs: map[vnode.Epoch]uint64{}, replaced: map[uuid.UUID]bool{}, openings: map[generation]bool{}, served: map[uuid.UUID]bool{}, asked: map[string]uint64{}, since: map[string]uint64{}}
 	for range w.capacity {
 		o.vnodes = append(o.vnodes, sealedVnode{keys: map[uint64]simState{}, at: map[generation]uint64{}})
 	}
@@ -65,6 +68,8 @@ func (o *oracle) record(r *backend.Record) {
 		failf("I8 record %d has %d names of producers", r.Seq, len(r.Producers))
 	}
 	o.assigned(r, prev)
+	o.fenced(r, prev)
+	o.pins(r, prev)
 	o.longest = max(o.longest, r.LongestChain())
 	o.retained = max(o.retained, int(r.Seq-r.Floor.Seq))
 	if r.Epoch > prev.Epoch {
@@ -220,6 +225,41 @@ func (o *oracle) fold(s *sealedVnode, v vnode.ID, g generation, to uint64) {
 			state := s.keys[e.key]
 			state.update(position)
 			s.keys[e.key] = state
+		}
+	}
+}
+
+// asks notes that a process asks for a producer's name, and perhaps that another be retired, or for a pin.
+func (o *oracle) asks(p *process, r actors.Request) {
+	pin := r.Pin + r.Unpin
+	o.asked[pin] = max(o.asked[pin], p.rec.Term)
+	for _, name := range []string{r.Producer, r.Retire} {
+		o.asked[name] = max(o.asked[name], p.rec.Seq)
+	}
+}
+
+// fenced checks that a generation ends only for one who asked when it was in force: else whoever opened it has done
+// nothing wrong.
+func (o *oracle) fenced(r, prev *backend.Record) {
+	for _, p := range prev.Producers {
+		if n := r.GenerationOf(p.Name); n != p.Generation && o.asked[p.Name] < o.since[p.Name] {
+			failf("I4 generation %d of %s is fenced by %d in record %d, which nobody has asked for since", p.Generation, p.Name, n, r.Seq)
+		}
+	}
+	for _, p := range r.Producers {
+		if p.Generation != prev.GenerationOf(p.Name) {
+			o.since[p.Name] = r.Seq
+		}
+	}
+}
+
+// pins checks that a coordinator changes a pin only for one who asked in its term: another may have had its answer long ago.
+func (o *oracle) pins(r, prev *backend.Record) {
+	for i := range maxPins {
+		name := fmt.Sprintf("pin%d", i)
+		was, _ := prev.PinNamed(name)
+		if now, _ := r.PinNamed(name); now != was && r.Writer == r.Coordinator && o.asked[name] < r.Term {
+			failf("I8 pin %s is changed by record %d, which nobody has asked for in term %d", name, r.Seq, r.Term)
 		}
 	}
 }

@@ -110,21 +110,25 @@ func (p *process) openProducer(place int) {
 		return
 	}
 	p.opened[place] = true
-	r := actors.Request{Producer: name}
+	r := actors.Request{Producer: name, Version: p.rec.Generation}
 	for _, known := range p.rec.Producers {
 		if !w.inUse(known.Name, p) && w.chance(.7) {
 			r.Retire = known.Name
 		}
 	}
+	w.oracle.asks(p, r)
 	p.ask(name, r, func(a *actors.Answer) {
 		switch {
 		case a.Err == nil:
 			p.producers[place] = newSimProducer(p, name, a.Generation)
 			return
+		case errors.Is(a.Err, actors.ErrChanged):
+			w.count("opened meanwhile")
 		case !errors.Is(a.Err, actors.ErrNames) || (!w.clustered() && !p.namesFull(name)):
 			failf("I8 producer %q was refused with %d names open: %v", name, len(p.rec.Producers), a.Err)
+		default:
+			w.count("refused")
 		}
-		w.count("refused")
 		p.asked[name], p.opened[place] = false, false
 	})
 }

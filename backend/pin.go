@@ -91,6 +91,15 @@ func (r *Record) pinNames() string {
 	return strings.Join(names, ", ")
 }
 
+// PinNamed returns the pin of a name.
+func (r *Record) PinNamed(name string) (Pin, bool) {
+	i, found := r.findPin(name)
+	if !found {
+		return Pin{}, false
+	}
+	return r.Pins[i], true
+}
+
 // PinOf returns a pin of an epoch.
 func (r *Record) PinOf(e vnode.Epoch) (Pin, bool) {
 	i := slices.IndexFunc(r.Pins, func(p Pin) bool { return p.Epoch == e })
