@@ -175,7 +175,7 @@ func (c *coordinator) carry(ctx actor.Context, effects []Effect) {
 
 // say says where the coordinator stands, once its reign has begun.
 func (c *coordinator) say() {
-	b := beat{Seq: c.newest.Seq, Attempt: c.rules.Open(), Lacks: c.lacks}
+	b := beat{Term: c.newest.Term, Seq: c.newest.Seq, Attempt: c.rules.Open(), Lacks: c.lacks}
 	b.Plan, b.Moving = c.rules.Plan()
 	if c.rules.Reigns() && b != c.said {
 		news := b.Attempt != c.said.Attempt || b.Lacks != c.said.Lacks || b.Plan != c.said.Plan || b.Moving != c.said.Moving

@@ -104,6 +104,9 @@ func (f *follower) Receive(ctx actor.Context) {
 	case *backend.Record:
 		f.carry(ctx, f.rules.Learn(m))
 	case beat:
+		if !f.rules.Heeds(m.Term) {
+			return
+		}
 		f.noteLacks(m.Lacks)
 		f.in.told(m)
 		f.carry(ctx, f.rules.Opened(m.Attempt, m.Seq))

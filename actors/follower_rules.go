@@ -58,6 +58,7 @@ type FollowerRules struct {
 	searchAt  time.Duration // while nothing is heard
 	nextAt    time.Duration // not again before
 	behind    uint64        // a record of this number is known to stand
+	term      uint64        // newest of which a coordinator was heard
 	doubts    bool          // see Doubt
 	over      bool          // nothing more comes of it
 	now       time.Duration
@@ -136,6 +137,16 @@ func (f *FollowerRules) Doubt() []FollowerEffect {
 
 // searches reports whether this instance looks for records by itself: one that coordinates a static cluster makes them.
 func (f *FollowerRules) searches() bool { return !f.leading || f.doubts || f.role.Elects != nil }
+
+// Heeds reports whether what the coordinator of a term says counts: not if a later one is known of. Whoever was deposed
+// and has not heard of it would take back what its successor plans.
+func (f *FollowerRules) Heeds(term uint64) bool {
+	if term < f.term || (f.rec != nil && term < f.rec.Term) {
+		return false
+	}
+	f.term = term
+	return true
+}
 
 // Opened takes an attempt that was opened on the record of a number, or later; with a zero one it only hears of the
 // record.

@@ -217,12 +217,16 @@ func (p *process) hear(rec *backend.Record) {
 	}
 }
 
-// beaten takes what the coordinator repeats: the open attempt, if any, the number of its newest record, and its plan.
-func (p *process) beaten(from *process, a vnode.Attempt, seq uint64, plan *actors.Plan, moving bool) {
+// beaten takes what the coordinator of a term repeats: the open attempt, if any, the number of its newest record, and its plan.
+func (p *process) beaten(from *process, term uint64, a vnode.Attempt, seq uint64, plan *actors.Plan, moving bool) {
 	if p.follow == nil {
 		return
 	}
 	p.object(from)
+	if !p.follow.Heeds(term) {
+		p.w.count("unheeded")
+		return
+	}
 	if p.plan = plan; moving {
 		p.moving = a
 	}

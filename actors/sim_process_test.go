@@ -373,12 +373,12 @@ func (p *process) beat() {
 	if p.open != nil {
 		a = *p.open
 	}
-	seq, plan, moving := p.newest.Seq, (*actors.Plan)(nil), false
+	term, seq, plan, moving := p.newest.Term, p.newest.Seq, (*actors.Plan)(nil), false
 	if p.w.elastic != nil {
 		plan, moving = p.coord.Plan()
 	}
-	p.w.send(p, func() { p.beaten(p, a, seq, plan, moving) })
-	p.tellPeers(func(q *process) { q.beaten(p, a, seq, plan, moving) })
+	p.w.send(p, func() { p.beaten(p, term, a, seq, plan, moving) })
+	p.tellPeers(func(q *process) { q.beaten(p, term, a, seq, plan, moving) })
 }
 
 // tellOpen tells every part of the process of an attempt, with the newest record. Without sources it is the barrier.

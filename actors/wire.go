@@ -68,6 +68,7 @@ const (
 
 // beat says where the coordinator stands: the newest record, and the open attempt if there is one. It is repeated.
 type beat struct {
+	Term    uint64
 	Seq     uint64
 	Attempt vnode.Attempt
 	Lacks   string // who must come before an epoch can be opened
