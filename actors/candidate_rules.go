@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -12,11 +13,12 @@ type Election struct {
 	Turn    time.Duration // that a candidate waits for each one before it
 	Again   time.Duration // for which the ledger must stand still once it moved while the coordinator could not be reached
 	Still   time.Duration // that the ledger stands still while an epoch is wanted before its coordinator counts as gone
-	Outside time.Duration // the same, for an instance that the record leaves out; it doubles with each term lost
+	Outside time.Duration // the same, for an instance that the record leaves out; with the nth term lost it doubles n times
+	Longest time.Duration // that it becomes
 	Jitter  float64       // 0 to 1: of this incarnation
 }
 
-// maxLost is how often the patience of an instance outside doubles.
+// maxLost is how many terms lost make an instance more patient.
 const maxLost = 5
 
 // candidacy is what an instance knows of its chance to coordinate.
@@ -105,11 +107,13 @@ func (f *FollowerRules) leadAt() (time.Duration, bool) {
 	case rank < 0 && coordinator.Instance == f.self.Instance:
 		return f.moved, true // that one coordinated
 	case rank < 0:
-		patience := f.lost
+		// An idle cluster writes nothing, and who reaches the store alone cannot tell it from one that is gone. It is told by
+		// the term that it loses: so each makes it much more patient, and the operator sees what it lacks ([FollowerRules.Outside]).
+		patience := min(e.Outside<<(f.lost*(f.lost+1)/2), e.Longest)
 		if f.missed == 0 {
-			patience = maxLost // who coordinates is there, and may have nothing to seal while this instance loads its share
+			patience = e.Outside << maxLost // who coordinates is there, and may have nothing to seal while this instance loads its share
 		}
-		return max(f.moved, f.missed) + time.Duration((1+e.Jitter)*float64(e.Outside))<<patience, true
+		return max(f.moved, f.missed) + time.Duration((1+e.Jitter)*float64(patience)), true
 	case !slices.Contains(f.rec.Assignment.Members, coordinator): // it has left
 		return f.moved + turns, true
 	case coordinator == f.self: // its reign ended, and nobody else's began
@@ -124,6 +128,15 @@ func (f *FollowerRules) leadAt() (time.Duration, bool) {
 		return max(f.moved, f.wanted) + e.Still<<f.lost + turns, true
 	}
 	return 0, false
+}
+
+// Outside says that this instance is no member and does not reach who could admit it; nil if that is not so.
+func (f *FollowerRules) Outside() error {
+	if f.rec == nil || f.role.Elects == nil || f.missed == 0 || f.leading || f.rec.Assignment.Index(f.self.Instance) >= 0 {
+		return nil
+	}
+	by := f.rec.Coordinator
+	return fmt.Errorf("instance %s, which coordinates, is not reached at %s: this one takes its place when the ledger has stood still for long", by.Instance, by.Address)
 }
 
 // candidates are the members that may follow the coordinator, by id: not those that cannot be reached.

@@ -29,6 +29,7 @@ const (
 	electTurn   = 150 * time.Millisecond  // one candidate waits for the one before it
 	electStill  = 2                       // time-outs of an epoch for which the ledger may stand still while one is wanted
 	electBeyond = 3 * time.Second         // for which it must before an instance that it leaves out takes over
+	electSeldom = time.Hour               // the same, after many terms lost
 	rememberFor = 30 * time.Second        // where somebody who is no member was heard from
 )
 
@@ -60,7 +61,7 @@ func (in *Instance[K, E, S, R]) elastic() bool {
 // election is how patient this instance is as a candidate.
 func (in *Instance[K, E, S, R]) election() *Election {
 	spread := float64(in.self.Incarnation[15]) / 255
-	return &Election{Turn: electTurn, Again: max(2*in.cfg.Epoch, 2*electTurn), Still: electStill * in.cfg.Timeout, Outside: electBeyond, Jitter: spread}
+	return &Election{Turn: electTurn, Again: max(2*in.cfg.Epoch, 2*electTurn), Still: electStill * in.cfg.Timeout, Outside: electBeyond, Longest: electSeldom, Jitter: spread}
 }
 
 // join makes this instance known, and learns who else is there.

@@ -19,6 +19,8 @@ type follower struct {
 	began time.Time
 	timer *time.Timer
 	lacks string // that the coordinator last told of
+
+	outside bool // it was, and does not reach who coordinates
 }
 
 // following is what the follower needs of its instance.
@@ -127,7 +129,21 @@ func (f *follower) look(ctx actor.Context) {
 	f.carry(ctx, f.rules.Cannot(f.in.cannotReach()))
 	f.carry(ctx, f.rules.Say(f.in.amend))
 	f.carry(ctx, f.rules.Tick(f.now()))
+	f.noteOutside(f.rules.Outside())
 }
+
+// noteOutside makes it a problem that this instance is no member, and does not reach who could admit it.
+func (f *follower) noteOutside(err error) {
+	switch {
+	case err != nil:
+		f.in.troubles().failed(beAdmitted, err)
+	case f.outside:
+		f.in.troubles().fine(beAdmitted)
+	}
+	f.outside = err != nil
+}
+
+const beAdmitted = "be admitted by who coordinates"
 
 // noteLacks makes a problem of the coordinator's this instance's too.
 func (f *follower) noteLacks(lacks string) {

@@ -26,7 +26,7 @@ func (p *process) beginFollowing() {
 	w := p.w
 	role := actors.Role{Client: p.client(), Leads: w.leads(p.self.Instance)}
 	if w.elastic != nil && !role.Client {
-		role.Elects = &actors.Election{Turn: 5 * turn, Again: 20 * turn, Still: 100 * turn, Outside: 60 * turn, Jitter: w.r.Float64()}
+		role.Elects = &actors.Election{Turn: 5 * turn, Again: 20 * turn, Still: 100 * turn, Outside: 60 * turn, Longest: 2000 * turn, Jitter: w.r.Float64()}
 	}
 	var effects []actors.FollowerEffect
 	p.follow, effects = actors.NewFollowerRules(p.self, role, p.says, p.rec, w.now)
