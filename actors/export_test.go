@@ -66,3 +66,12 @@ var (
 	Want   any = want{}
 	Demand any = demand{}
 )
+
+// Places numbers instances, for tests.
+type Places struct{ places places }
+
+// Of returns an instance's number.
+func (p *Places) Of(id string, members vnode.Assignment) uint16 { return p.places.of(id, members) }
+
+// MaxDestinations is how many numbers there are.
+const MaxDestinations = maxDestinations

@@ -29,7 +29,7 @@ func (in *Instance[K, E, S, R]) routeTo(w *vnode.View) *routes {
 				pid = farPID(owner.Instance)
 				far[owner.Instance] = pid
 			}
-			r.pids[v], r.dest[v] = pid, in.destination(owner.Instance)
+			r.pids[v], r.dest[v] = pid, in.destination(owner.Instance, w.Assignment)
 		}
 	}
 	return r
@@ -46,19 +46,27 @@ func (in *Instance[K, E, S, R]) destinations() int {
 	return 1 + maxDestinations
 }
 
-// places gives every instance that is sent something a number, from 1. Where there are too many, some share one.
+// places gives every instance that is sent something a number, from 1. Where there are too many members, some share one.
 type places struct {
 	mu  sync.Mutex // guards ids
 	ids []string
 }
 
-func (p *places) of(id string) uint16 {
+// of returns an instance's number. When there are no more, it gets that of one that is no member any more; what is still on
+// its way there counts together with what is sent here, until it is finished with.
+func (p *places) of(id string, members vnode.Assignment) uint16 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	i := slices.Index(p.ids, id)
-	if i < 0 && len(p.ids) < maxDestinations {
+	switch {
+	case i >= 0:
+	case len(p.ids) < maxDestinations:
 		i = len(p.ids)
 		p.ids = append(p.ids, id)
+	default:
+		if i = slices.IndexFunc(p.ids, func(old string) bool { return members.Index(old) < 0 }); i >= 0 {
+			p.ids[i] = id
+		}
 	}
 	return uint16(1 + max(i, 0))
 }
@@ -73,9 +81,9 @@ func (p *places) name(i uint16) string {
 }
 
 // destination is the number of another instance.
-func (in *Instance[K, E, S, R]) destination(id string) uint16 {
+func (in *Instance[K, E, S, R]) destination(id string, members vnode.Assignment) uint16 {
 	if i := slices.Index(in.memberIDs(), id); i >= 0 && !in.isClient() {
 		return uint16(1 + i)
 	}
-	return in.peers.places.of(id)
+	return in.peers.places.of(id, members)
 }
