@@ -43,7 +43,7 @@ type stretch struct {
 	hasLeft  atomic.Bool
 	plan     atomic.Pointer[toldPlan]
 	prepared atomic.Pointer[PlanID]
-	planAt   chan struct{} // holds a token after a plan, and after a seal
+	planAt   chan struct{} // holds a token when there is another plan or none, and after a seal
 }
 
 // toldPlan is what the coordinator last said of its plan.
@@ -51,6 +51,14 @@ type toldPlan struct {
 	plan    *Plan
 	attempt vnode.Attempt // that carries it out; zero: none yet
 	stopped atomic.Bool   // a vnode did, for that attempt
+}
+
+// id names the plan; zero: there is none.
+func (t *toldPlan) id() PlanID {
+	if t == nil || t.plan == nil {
+		return PlanID{}
+	}
+	return t.plan.ID
 }
 
 // elastic reports whether this is a member of an elastic cluster.
@@ -133,7 +141,7 @@ func (in *Instance[K, E, S, R]) told(b beat) {
 	if old != nil && t.attempt == old.attempt {
 		t.stopped.Store(old.stopped.Load())
 	}
-	if in.plan.Store(t); b.Plan != nil && (old == nil || old.plan == nil || old.plan.ID != b.Plan.ID) {
+	if in.plan.Store(t); t.id() != old.id() {
 		poke(in.planAt)
 	}
 }

@@ -1,6 +1,9 @@
 package actors
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/sheaf-go/sheaf/merger"
 	"github.com/sheaf-go/sheaf/vnode"
 )
@@ -75,3 +78,36 @@ func (p *Places) Of(id string, members vnode.Assignment) uint16 { return p.place
 
 // MaxDestinations is how many numbers there are.
 const MaxDestinations = maxDestinations
+
+// Prefetch is what an instance of an elastic cluster loads of vnodes that are to move to it, for tests.
+type Prefetch struct {
+	in *Instance[string, int, int, int]
+}
+
+// NewPrefetch makes one that has loaded some vnodes.
+func NewPrefetch(loaded ...vnode.ID) Prefetch {
+	in := &Instance[string, int, int, int]{stretch: stretch{planAt: make(chan struct{}, 1)}}
+	in.cfg.Cluster = &ClusterConfig{Elastic: &ElasticConfig{}}
+	in.loads.slices = map[vnode.ID]*load[string, int]{}
+	for _, v := range loaded {
+		in.loads.slices[v] = &load[string, int]{}
+	}
+	return Prefetch{in}
+}
+
+// Told takes what the coordinator plans, and reports whether what is loaded is looked at.
+func (p Prefetch) Told(plan *Plan) bool {
+	p.in.told(beat{Plan: plan})
+	select {
+	case <-p.in.planAt:
+		return true
+	default:
+		return false
+	}
+}
+
+// Keep keeps what is planned or owned, and returns what is to be loaded, and what is loaded then.
+func (p Prefetch) Keep(comes, owned []vnode.ID) (to, loaded []vnode.ID) {
+	had := p.in.loads.keep(comes, func(v vnode.ID) bool { return slices.Contains(owned, v) })
+	return slices.Sorted(maps.Keys(had)), slices.Sorted(maps.Keys(p.in.loads.slices))
+}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sheaf-go/sheaf/backend"
 	"github.com/sheaf-go/sheaf/vnode"
@@ -74,6 +75,15 @@ func (in *Instance[K, E, S, R]) prepareLoop() {
 		case <-in.planAt:
 		}
 		plan, comes := in.coming()
+		if plan == nil {
+			select {
+			case <-in.ctx.Done():
+				return
+			case <-in.planAt:
+			case <-time.After(loadsKept):
+			}
+			plan, comes = in.coming()
+		}
 		err := in.prepare(comes)
 		switch {
 		case errors.Is(err, context.Canceled):
@@ -94,6 +104,10 @@ func (in *Instance[K, E, S, R]) prepareLoop() {
 	}
 }
 
+// loadsKept is how long what is loaded stays when nothing is to move any more: the next coordinator may be about to plan the
+// same again.
+const loadsKept = 2 * time.Second
+
 const doPrepare = "load vnodes that are to move here"
 
 // coming lists the vnodes that a plan moves here.
@@ -111,11 +125,35 @@ func (in *Instance[K, E, S, R]) coming() (*Plan, []vnode.ID) {
 	return t.plan, vnodes
 }
 
+// keep drops what is loaded of vnodes that neither come nor are owned, and returns what is to be brought up to date of those
+// that come. What is owned is about to be taken: it is left as it is, and not loaded again.
+func (l *loads[K, S]) keep(comes []vnode.ID, owns func(vnode.ID) bool) map[vnode.ID]backend.Loaded {
+	if l.slices == nil {
+		l.slices = map[vnode.ID]*load[K, S]{}
+	}
+	had := map[vnode.ID]backend.Loaded{}
+	for _, v := range comes {
+		if !owns(v) {
+			had[v] = backend.Loaded{}
+		}
+	}
+	for v, x := range l.slices {
+		switch _, wanted := had[v]; {
+		case wanted:
+			had[v] = x.had
+		case !owns(v):
+			delete(l.slices, v)
+		}
+	}
+	return had
+}
+
 // prepare brings the loaded slices of vnodes to the newest record, and drops all others.
 func (in *Instance[K, E, S, R]) prepare(vnodes []vnode.ID) error {
-	l, k := &in.loads, in.newest.Load()
+	l := &in.loads
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	k := in.newest.Load() // with the lock: what it makes this instance's own was not taken before
 	ctx, cancel := context.WithCancel(in.ctx)
 	defer cancel()
 	l.stop.Store(&cancel)
@@ -123,14 +161,7 @@ func (in *Instance[K, E, S, R]) prepare(vnodes []vnode.ID) error {
 	if l.wanted.Load() > 0 {
 		return context.Canceled
 	}
-	had := map[vnode.ID]backend.Loaded{}
-	before := l.slices
-	l.slices = map[vnode.ID]*load[K, S]{}
-	for _, v := range vnodes {
-		if had[v] = (backend.Loaded{}); before[v] != nil {
-			had[v], l.slices[v] = before[v].had, before[v]
-		}
-	}
+	had := l.keep(vnodes, k.owns)
 	if len(had) == 0 {
 		return nil
 	}
