@@ -107,6 +107,32 @@ func TestImpatientCloseLeavesTheStoreToThePatientOne(t *testing.T) {
 	})
 }
 
+// A sink that does not return though its context has ended keeps the instance from ending, but not Close from returning: its
+// error names the sink.
+func TestCloseNamesTheSinkThatDoesNotReturn(t *testing.T) {
+	bubble(t, func(t *testing.T, s *store) {
+		release := make(chan struct{})
+		deaf := sheaf.SinkFunc[total](func(context.Context, sheaf.Result[total]) error { <-release; return nil })
+		in := s.open(small(), tallies(), &inbox{}, deaf)
+		p := producer(t, in, "p")
+		send(t, p, event{Key: "a", Add: 1})
+		flush(t, p)
+		for range 2 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			began := time.Now()
+			if err := in.Close(ctx); err == nil || !strings.Contains(err.Error(), "sink 1 with epoch 1 has not returned") {
+				t.Errorf("close: got %v, want that it names the sink", err)
+			}
+			cancel()
+			if took := time.Since(began); took > 10*time.Second {
+				t.Errorf("close took %v with a context of 1s", took)
+			}
+		}
+		close(release)
+		<-in.Done()
+	})
+}
+
 // Close seals and emits what was taken, and a source goes on where it was.
 func TestCloseSealsAndEmits(t *testing.T) {
 	bubble(t, func(t *testing.T, s *store) {

@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/sheaf-go/sheaf"
+	"github.com/sheaf-go/sheaf/actors"
 	"github.com/sheaf-go/sheaf/backend"
 	"github.com/sheaf-go/sheaf/remote"
 )
@@ -225,4 +229,46 @@ func TestLeavingMemberTakesItsPushedSourceAlong(t *testing.T) {
 	if again.Sealed() != 100 {
 		t.Errorf("opened again at %d, want 100", again.Sealed())
 	}
+}
+
+// TestWhoDoesNotGetItsSinkBackSaysSo: a reign ends only when its sinks have returned, and the next of the same instance waits
+// for that, which is a problem that names the sink.
+func TestWhoDoesNotGetItsSinkBackSaysSo(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	defer cancel()
+	url, release := "file://"+t.TempDir(), make(chan struct{})
+	deaf := sheaf.SinkFunc[total](func(context.Context, sheaf.Result[total]) error { <-release; return nil })
+	var doors []*door
+	var all []*tallyInstance
+	for i, sinks := range [][]sheaf.Sink[total]{{deaf}, nil} {
+		cfg := elastic(url, fmt.Sprint("n", i))
+		cfg.Membership, cfg.State.Cluster.Listen = blind{}, freeAddress(t)
+		way := newDoor(t, cfg.State.Cluster.Listen)
+		cfg.State.Cluster.Advertise = way.l.Addr().String()
+		doors, all = append(doors, way), append(all, openElastic(t, cfg, sinks...))
+	}
+	free := sync.OnceFunc(func() { close(release) })
+	defer free()
+	p, err := all[0].Producer(ctx, "p")
+	if err == nil {
+		_, err = p.Send(ctx, event{Key: "k", Add: 1})
+	}
+	if err == nil {
+		err = p.Flush(ctx)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range doors {
+		d.shut()
+	}
+	await(ctx, t, "the other alone", func() bool { return all[1].Status().Coordinator.Instance == "n1" && all[1].Status().Owned == 16 })
+	abort(all[1])
+	await(ctx, t, "it says what it waits for", func() bool {
+		return slices.ContainsFunc(all[0].Status().Problems, func(p actors.Problem) bool { return strings.Contains(p.Err.Error(), "sink 0 with epoch") })
+	})
+	free()
+	await(ctx, t, "the first alone", func() bool {
+		return all[0].Status().Coordinator.Instance == "n0" && all[0].Status().Owned == 16 && all[0].Status().Term > 2
+	})
 }

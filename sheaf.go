@@ -236,7 +236,8 @@ func (i *Instance[K, E, S, R]) Err() error { return i.in.Err() }
 
 // Close takes nothing more, seals and emits what was taken, and ends the instance and frees the store. A member of an
 // elastic cluster hands over what it has to the others: its vnodes, its sources, and coordination. If ctx ends first, what
-// is not sealed is left to be replayed, and the error says so; the instance ends all the same. It may be called twice.
+// is not sealed is left to be replayed, and the error says so; the instance ends all the same. Only a sink that does not return, though
+// its context has ended, keeps it from ending until it does; then the error names that one. It may be called twice.
 func (i *Instance[K, E, S, R]) Close(ctx context.Context) error {
 	err := i.in.Close(ctx)
 	select {
@@ -244,7 +245,7 @@ func (i *Instance[K, E, S, R]) Close(ctx context.Context) error {
 		i.watching.Wait()
 		return errors.Join(err, i.freed)
 	default:
-		return err // another call is closing it
+		return err // another call is closing it, or it ends later
 	}
 }
 

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -11,7 +12,8 @@ import (
 )
 
 // Close takes nothing more, seals and emits everything that was taken, and ends the instance. If ctx ends before that,
-// what is not sealed is left to be replayed, and the error says so; the instance ends all the same.
+// what is not sealed is left to be replayed, and the error says so; the instance ends all the same, unless something of the
+// program's does not return: that the error names, and it ends once that does.
 func (in *Instance[K, E, S, R]) Close(ctx context.Context) error {
 	in.mu.Lock()
 	first := !in.closed
@@ -20,16 +22,31 @@ func (in *Instance[K, E, S, R]) Close(ctx context.Context) error {
 	if !first {
 		select {
 		case <-in.closer:
-			return in.closeErr
+			return errors.Join(in.closeErr, in.awaitEnd(ctx))
 		case <-ctx.Done():
 			return fmt.Errorf("close, begun before: %w", context.Cause(ctx))
 		}
 	}
 	defer close(in.closer)
 	in.closeErr = in.settle(ctx)
-	in.Abort(ErrClosed)
+	in.stop(ErrClosed)
+	return errors.Join(in.closeErr, in.awaitEnd(ctx))
+}
+
+// awaitEnd waits for the last of the instance's goroutines. If ctx ends it waits for a little more, and then leaves behind
+// what does not return.
+func (in *Instance[K, E, S, R]) awaitEnd(ctx context.Context) error {
+	select {
+	case <-in.done:
+	case <-ctx.Done():
+		select {
+		case <-in.done:
+		case <-time.After(letGoTime):
+			return fmt.Errorf("close: the instance has not ended: %w", in.unreturned())
+		}
+	}
 	in.stops.Wait()
-	return in.closeErr
+	return nil
 }
 
 // shut makes every source and producer take nothing more.

@@ -70,9 +70,10 @@ type Instance[K vnode.Key, E, S, R any] struct {
 	lives     atomic.Uint64
 	started   atomic.Bool // every vnode had its slice once: a store that turns out damaged now is a problem, not an end
 	emittedAt atomic.Uint64
-	waiting   atomic.Int64 // epochs that are sealed and that the sinks did not take
-	left      vnode.Epoch  // sealed before this start
-	emitting  atomic.Int64 // the sink that was given the newest result
+	waiting   atomic.Int64           // epochs that are sealed and that the sinks did not take
+	left      vnode.Epoch            // sealed before this start
+	emitting  atomic.Int64           // the sink that was given the newest result
+	sinking   atomic.Pointer[string] // the sink that has one and has not returned
 	problems  *troubles
 	restores  *inbox[vnode.ID]
 	living    []atomic.Bool // by vnode: it has its slice

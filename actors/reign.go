@@ -32,8 +32,8 @@ func (in *Instance[K, E, S, R]) lead(rec *backend.Record, claim Claimed) {
 	in.lastReign = r
 	r.ctx, r.cancel = context.WithCancel(in.ctx)
 	in.background(func(ctx context.Context) {
-		if last != nil {
-			last.wg.Wait()
+		if last != nil && !in.letGo(ctx, last) {
+			return
 		}
 		unsent, waiting, err := in.unemitted(ctx, rec)
 		if err != nil {
@@ -52,6 +52,31 @@ func (in *Instance[K, E, S, R]) lead(rec *backend.Record, claim Claimed) {
 		in.emitLeft(r, unsent)
 	})
 }
+
+// letGo waits until a reign that has ended has let go of the sinks: results are given in order, one at a time (I6). It is
+// false if the instance ends first. Meanwhile others may begin the term.
+func (in *Instance[K, E, S, R]) letGo(ctx context.Context, last *reign) bool {
+	gone := make(chan struct{})
+	if !in.spawn(func() { last.wg.Wait(); close(gone) }) {
+		return false
+	}
+	for {
+		select {
+		case <-gone:
+			in.problems.fine(beginTerm)
+			return true
+		case <-ctx.Done():
+			return false
+		case <-time.After(letGoTime):
+			in.problems.failed(beginTerm, in.unreturned())
+		}
+	}
+}
+
+const beginTerm = "begin a term"
+
+// letGoTime is how long something of the program's may take to return once its context has ended, before that is a problem.
+const letGoTime = 5 * time.Second
 
 // enthrone spawns the actors of a reign; false if the instance has ended.
 func (in *Instance[K, E, S, R]) enthrone(r *reign, newest *backend.Record) bool {

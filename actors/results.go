@@ -21,12 +21,16 @@ type watched[R any] struct {
 	merger.Sink[R]
 	place int64
 	now   *atomic.Int64
+	busy  *atomic.Pointer[string] // which, with what, while it has not returned
 	watch *stopwatch
 }
 
 // Emit gives the result on.
 func (w watched[R]) Emit(ctx context.Context, r merger.Result[R]) error {
 	w.now.Store(w.place)
+	what := fmt.Sprintf("sink %d with epoch %d", w.place, r.Epoch)
+	w.busy.Store(&what)
+	defer w.busy.Store(nil)
 	w.watch.gives(r.Epoch)
 	return w.Sink.Emit(ctx, r)
 }
@@ -35,9 +39,18 @@ func (w watched[R]) Emit(ctx context.Context, r merger.Result[R]) error {
 func (in *Instance[K, E, S, R]) sinks() []merger.Sink[R] {
 	var all []merger.Sink[R]
 	for i, s := range in.cfg.Sinks {
-		all = append(all, watched[R]{s, int64(i), &in.emitting, in.watch})
+		all = append(all, watched[R]{s, int64(i), &in.emitting, &in.sinking, in.watch})
 	}
-	return append(all, watched[R]{in.results, int64(len(all)), &in.emitting, in.watch})
+	return append(all, watched[R]{in.results, int64(len(all)), &in.emitting, &in.sinking, in.watch})
+}
+
+// unreturned says what the instance waits for that has not returned, though its context has ended.
+func (in *Instance[K, E, S, R]) unreturned() error {
+	what := "a source, a sink or a function of the app"
+	if sink := in.sinking.Load(); sink != nil {
+		what = *sink
+	}
+	return fmt.Errorf("%s has not returned, though its context has ended", what)
 }
 
 // heldBySink names the sink that keeps epochs from being opened; empty if none does.

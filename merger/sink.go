@@ -18,8 +18,11 @@ type Result[R any] struct {
 
 // Sink takes results, one at a time, in the order of their epochs, each only after its epoch is sealed (I6). An error
 // makes the merger offer the same result again, later. After a crash a result may be offered again, with the same
-// epoch and the same bytes: a sink ignores an epoch that is not above the last it took. A sink must not close the
-// instance, which waits for it.
+// epoch and the same bytes: a sink ignores an epoch that is not above the last it took.
+//
+// Emit returns soon once ctx ends: the instance is to end, or another one emits now. Until it does this instance begins no
+// term, and does not end: Close waits as long as its own context allows, and returns an error that names the sink. So a
+// sink must not close the instance.
 type Sink[R any] interface {
 	Emit(ctx context.Context, r Result[R]) error
 }
