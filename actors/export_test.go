@@ -3,6 +3,7 @@ package actors
 import (
 	"maps"
 	"slices"
+	"sync/atomic"
 
 	"github.com/sheaf-go/sheaf/merger"
 	"github.com/sheaf-go/sheaf/vnode"
@@ -110,4 +111,28 @@ func (p Prefetch) Told(plan *Plan) bool {
 func (p Prefetch) Keep(comes, owned []vnode.ID) (to, loaded []vnode.ID) {
 	had := p.in.loads.keep(comes, func(v vnode.ID) bool { return slices.Contains(owned, v) })
 	return slices.Sorted(maps.Keys(had)), slices.Sorted(maps.Keys(p.in.loads.slices))
+}
+
+// Reading is a source while it runs, for tests: what vnodes say goes to it, and its rules tell what it reads for whom.
+type Reading struct {
+	*SourceRules
+	source *source[string, int]
+}
+
+// NewReading makes one that stands at the cut of a view.
+func NewReading(name string, view *vnode.View) Reading {
+	n := len(view.Assignment.Owners)
+	s := &source[string, int]{name: name, rules: NewSourceRules(name, view), inbox: newInbox[toSource](), buffers: make([]vnode.Run[int], n), flights: make([]atomic.Int32, n)}
+	return Reading{s.rules, s}
+}
+
+// Fly notes that a batch is under way to a vnode.
+func (r Reading) Fly(v vnode.ID) { r.source.flights[v].Add(1) }
+
+// Hear makes it take what vnodes say.
+func (r Reading) Hear(replies ...vnode.Reply) {
+	for _, x := range replies {
+		r.source.answer(x)
+	}
+	r.source.attend()
 }

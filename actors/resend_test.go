@@ -28,3 +28,32 @@ func TestNothingUnderWayIsSentAgain(t *testing.T) {
 		t.Errorf("a source sends again to %v, want vnode 1", got)
 	}
 }
+
+// TestWhatIsLostWithABatchIsReadOnce: the first vnode that lacks a batch makes its source send again, in one reading, all that
+// nobody has answered for and that is not under way. The others need not find out one by one.
+func TestWhatIsLostWithABatchIsReadOnce(t *testing.T) {
+	const lacks, silent, took, flying = 0, 1, 2, 3
+	s := actors.NewReading("s", &vnode.View{Assignment: vnode.Assignment{Owners: make([]int, 4)}})
+	s.Advance(10)
+	for v := range vnode.ID(4) {
+		s.Flush(v)
+	}
+	s.Fly(flying)
+	s.Hear(
+		vnode.Reply{Kind: vnode.Took, Vnode: took, Origin: "s", Standing: 10},
+		vnode.Reply{Kind: vnode.Gap, Vnode: lacks, Origin: "s"},
+	)
+	for v, want := range map[vnode.ID]bool{lacks: true, silent: true, took: false, flying: false} {
+		if got := s.Takes(v, 1); got != want {
+			t.Errorf("vnode %d is given event 1 again: %v, want %v", v, got, want)
+		}
+	}
+	if s.At() != 0 {
+		t.Errorf("it reads behind %d, want 0", s.At())
+	}
+	s.Advance(10)
+	s.Hear(vnode.Reply{Kind: vnode.Gap, Vnode: silent, Origin: "s"}) // about the batch that was lost
+	if s.At() != 10 {
+		t.Errorf("it reads once more behind %d", s.At())
+	}
+}
