@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +39,36 @@ func TestMembershipThatCannotBeJoinedLeavesNothingBehind(t *testing.T) {
 	if err := goleak.Find(before); err != nil {
 		t.Error(err)
 	}
+}
+
+// failing is a membership that knows nobody, and what goes wrong.
+type failing struct {
+	blind
+	well atomic.Bool
+}
+
+func (f *failing) Failing() map[string]error {
+	if f.well.Load() {
+		return nil
+	}
+	return map[string]error{"call 10.0.0.1:7946": errors.New("the keys differ")}
+}
+
+// TestWhatTheMembershipLacksIsAProblem: as long as it lasts.
+func TestWhatTheMembershipLacksIsAProblem(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	cfg, m := elastic("file://"+t.TempDir(), "n0"), &failing{}
+	cfg.Membership = m
+	in := openElastic(t, cfg)
+	named := func() bool {
+		return slices.ContainsFunc(in.Status().Problems, func(p actors.Problem) bool {
+			return p.Doing == "call 10.0.0.1:7946" && p.Err.Error() == "the keys differ"
+		})
+	}
+	await(ctx, t, "it is a problem", named)
+	m.well.Store(true)
+	await(ctx, t, "it is none any more", func() bool { return !named() })
 }
 
 // TestPushedSourceComesBackWithItsMember: no record names it any more when its member, which was alive all the time, is in

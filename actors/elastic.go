@@ -39,6 +39,7 @@ type stretch struct {
 	was      map[string]bool                          // in an earlier list; the follower's alone
 	lost     map[vnode.Member]time.Time               // since when each is not heard; the follower's alone
 	aliveAt  time.Time                                // when the members were last told of this one; the follower's alone
+	failing  map[string]error                         // in the membership; the follower's alone
 	departs  atomic.Bool
 	hasLeft  atomic.Bool
 	plan     atomic.Pointer[toldPlan]
@@ -169,7 +170,26 @@ func (in *Instance[K, E, S, R]) sayAlive() {
 	if in.elastic() && time.Since(in.aliveAt) >= aliveEvery {
 		in.aliveAt = time.Now()
 		in.tellPeers(alive{})
+		in.noteMembership()
 	}
+}
+
+// noteMembership makes what fails in the membership a problem of this instance. The membership logs it itself.
+func (in *Instance[K, E, S, R]) noteMembership() {
+	m, reports := in.cfg.Cluster.Elastic.Membership.(remote.Reporter)
+	if !reports {
+		return
+	}
+	now := m.Failing()
+	for doing := range in.failing {
+		if now[doing] == nil {
+			in.problems.fine(doing)
+		}
+	}
+	for doing, err := range now {
+		in.problems.note(doing, err)
+	}
+	in.failing = now
 }
 
 // cannotReach lists the members that cannot be reached now: those whose id another incarnation has, whose address

@@ -16,6 +16,13 @@ type Member struct {
 	Leaving     bool      // it goes on purpose
 }
 
+// Reporter is a [Membership] that says what goes wrong with it. A program's own need not be one.
+type Reporter interface {
+	// Failing returns what fails now and is tried again, by what is being done; it names addresses. It returns at once, and
+	// what it holds is bounded.
+	Failing() map[string]error
+}
+
 // Membership says who is there. A program may hand in one of its own, over whatever manages its instances; package gossip
 // below has one that needs no manager.
 //

@@ -3,13 +3,13 @@
 //
 //	import _ "github.com/sheaf-go/sheaf/remote/gossip"
 //
-// Each instance calls the seeds until it is one with them, and again whenever one is no member: so parts of a cluster
-// that lost each other come together. A member that dies is gone from the lists in about four seconds, one that leaves at
+// Each instance calls the seeds until it is one with them, and again whenever one is no member; for a day it calls
+// members that it lost, too: so parts of a cluster that lost each other come together. A member that dies is gone from the lists in about four seconds, one that leaves at
 // once. Of two processes of an instance the lists name the one of the newer incarnation.
 //
 // Promises. What is told is a hint (I7). A peer of another app, capacity or format is refused, counted, and logged once.
 // Off loopback it takes a key (I12); whoever has the key is trusted. What memberlist calls back only copies, and calls
-// nothing of it.
+// nothing of it. Seeds that are not reached, and addresses whose gossip no key decrypts, are reported ([remote.Reporter]).
 //
 // # Keys
 //
@@ -42,7 +42,8 @@
 //	goroutine       owner    it alone touches           what ends it
 //	tell            Gossip   calls of changed           Close, Leave, the context of Join
 //	seek            Gossip   the seeds; one per seed    the same
-//	                         for each call
+//	                         or lost member, for each
+//	                         call
 //	watch           Gossip   the key file               the same
 //	end             Gossip   memberlist's end           the same
 //	sockets.accept  sockets  connections not yet taken  memberlist's end

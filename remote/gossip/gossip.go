@@ -44,6 +44,7 @@ type Gossip struct {
 	log     *zap.Logger
 	members *members
 	tasks   sync.WaitGroup // its goroutines
+	failures
 
 	turn sync.Mutex // held by what changes memberlist: it must not be told to leave once it is shut down
 
@@ -55,7 +56,10 @@ type Gossip struct {
 	ended   bool
 }
 
-var _ remote.Membership = (*Gossip)(nil)
+var (
+	_ remote.Membership = (*Gossip)(nil)
+	_ remote.Reporter   = (*Gossip)(nil)
+)
 
 // New returns a membership that joins nothing yet. It reports every problem of the config, among them a
 // [remote.ExposedError].
@@ -111,7 +115,7 @@ func (g *Gossip) begin(ctx context.Context, self remote.Member, changed func([]r
 	case g.list != nil:
 		return nil, errors.New("it was joined before")
 	}
-	log := bridge(g.log)
+	log := bridge(g.log, g.failures.undecrypted)
 	s, err := listen(where, log)
 	if err != nil {
 		return nil, err

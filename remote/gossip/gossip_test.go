@@ -306,3 +306,17 @@ func TestImportLinksIt(t *testing.T) {
 		t.Errorf("open of nothing: got %v, %v", m, err)
 	}
 }
+
+// TestFormerMembersAreCalledAgain: whoever knows no seed that lives finds the others where they were.
+func TestFormerMembersAreCalledAgain(t *testing.T) {
+	t.Parallel()
+	all := cluster(t, 2) // a has no seed
+	all[1].Close()
+	all[0].sees(t, all[0].self)
+	cfg := config()
+	cfg.Listen = all[1].Address()
+	b := join(t, cfg, all[1].self)
+	for _, p := range []*peer{all[0], b} {
+		p.sees(t, all[0].self, b.self)
+	}
+}

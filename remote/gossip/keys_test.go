@@ -89,3 +89,21 @@ func TestKeysAreInBase64OrHex(t *testing.T) {
 		t.Error("9 keys: no error")
 	}
 }
+
+// TestWrongKeyIsReported: on both sides, with the address.
+func TestWrongKeyIsReported(t *testing.T) {
+	t.Parallel()
+	a := join(t, with(t, gossip.NewKey()), named(t, "a"))
+	if failing := a.Failing(); len(failing) > 0 {
+		t.Errorf("at first: %v", failing)
+	}
+	x := join(t, with(t, gossip.NewKey()), named(t, "x"), a)
+	reports := func(p *peer, doing, why string) func() bool {
+		return func() bool {
+			err := p.Failing()[doing]
+			return err != nil && strings.Contains(err.Error(), why)
+		}
+	}
+	until(t, reports(a, "understand the gossip of 127.0.0.1", "key"), func() any { return a.Failing() })
+	until(t, reports(x, "call the gossip seed "+a.Address(), "keys could decrypt"), func() any { return x.Failing() })
+}

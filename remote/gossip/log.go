@@ -13,11 +13,14 @@ import (
 const samePerMinute = 5
 
 // lines takes memberlist's log apart. A line is "[WARN] memberlist: what happened from=10.0.0.1:7946".
-type lines struct{ log *zap.Logger }
+type lines struct {
+	log         *zap.Logger
+	undecrypted func(from string) // is told of what no key decrypts
+}
 
 // bridge returns a logger for memberlist.
-func bridge(to *zap.Logger) *log.Logger {
-	return log.New(lines{to.WithOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core {
+func bridge(to *zap.Logger, undecrypted func(from string)) *log.Logger {
+	return log.New(lines{undecrypted: undecrypted, log: to.WithOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core {
 		return zapcore.NewSamplerWithOptions(c, time.Minute, samePerMinute, 0)
 	}))}, "", 0)
 }
@@ -40,6 +43,9 @@ func (l lines) Write(line []byte) (int, error) {
 		level = zapcore.DebugLevel // the one is logged by us, the other is the end
 	}
 	text, from, _ := strings.Cut(strings.TrimPrefix(text, "memberlist: "), " from=")
+	if strings.Contains(text, "no installed keys could decrypt") {
+		l.undecrypted(from)
+	}
 	if e := l.log.Check(level, text); e != nil {
 		e.Write(zap.String("from", from))
 	}

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/memberlist"
 	"go.uber.org/zap"
@@ -28,6 +29,7 @@ type members struct {
 	mu      sync.Mutex // guards what follows
 	meta    []byte     // of self
 	nodes   map[string]node
+	former  map[string]former // by instance: those that were here, and did not leave on purpose
 	refused map[string]uint64 // by kind
 	noted   map[string]bool   // by name and kind
 }
@@ -37,6 +39,18 @@ type node struct {
 	remote.Member
 	at netip.AddrPort // of its gossip
 }
+
+// former is where a node was that is not reached any more.
+type former struct {
+	at    netip.AddrPort
+	since time.Time
+}
+
+const (
+	// formerFor is how long it is called again: memberlist forgets it, and it may know no seed that lives.
+	formerFor = 24 * time.Hour
+	maxFormer = 64 // the newest ones
+)
 
 var (
 	_ memberlist.Delegate      = (*members)(nil)
@@ -48,7 +62,7 @@ var (
 func newMembers(own identity, log *zap.Logger) *members {
 	return &members{
 		own: own, log: log, news: make(chan struct{}, 1),
-		nodes: map[string]node{}, refused: map[string]uint64{}, noted: map[string]bool{},
+		nodes: map[string]node{}, former: map[string]former{}, refused: map[string]uint64{}, noted: map[string]bool{},
 	}
 }
 
@@ -165,13 +179,56 @@ func (m *members) NotifyUpdate(n *memberlist.Node) {
 		return // it was refused before
 	}
 	name, now := n.Name, node{member, addressOf(n)}
-	m.change(func(nodes map[string]node) { nodes[name] = now })
+	m.change(func(nodes map[string]node) {
+		nodes[name] = now
+		delete(m.former, member.Instance)
+	})
 }
 
 // NotifyLeave implements [memberlist.EventDelegate].
 func (m *members) NotifyLeave(n *memberlist.Node) {
 	name := n.Name
-	m.change(func(nodes map[string]node) { delete(nodes, name) })
+	m.change(func(nodes map[string]node) {
+		gone, known := nodes[name]
+		delete(nodes, name)
+		if known && !gone.Leaving && !m.knows(gone.Instance) {
+			m.remember(gone)
+		}
+	})
+}
+
+// knows reports whether a node is of an instance.
+func (m *members) knows(instance string) bool {
+	for _, n := range m.nodes {
+		if n.Instance == instance {
+			return true
+		}
+	}
+	return false
+}
+
+// remember notes where a node was; one more than the bound makes the oldest go (I8).
+func (m *members) remember(gone node) {
+	m.former[gone.Instance] = former{gone.at, time.Now()}
+	if len(m.former) > maxFormer {
+		oldest := slices.MinFunc(slices.Collect(maps.Keys(m.former)), func(a, b string) int { return m.former[a].since.Compare(m.former[b].since) })
+		delete(m.former, oldest)
+	}
+}
+
+// formers lists where those were that are to be called again.
+func (m *members) formers() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []string
+	for instance, f := range m.former {
+		if time.Since(f.since) > formerFor {
+			delete(m.former, instance)
+			continue
+		}
+		all = append(all, f.at.String())
+	}
+	return all
 }
 
 // NodeMeta implements [memberlist.Delegate].

@@ -12,8 +12,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// How often seeds that are no members are called: by whoever knows nobody, and by others. Memberlist forgets the dead
-// after a while and never calls them again; the seeds are how parts of a cluster find each other.
+// How often seeds, and former members, that are no members are called: by whoever knows nobody, and by others. Memberlist
+// forgets the dead after a while and never calls them again; so parts of a cluster find each other.
 const (
 	aloneInterval = 2 * time.Second
 	seedsInterval = 15 * time.Second
@@ -25,7 +25,7 @@ type seed struct {
 	silent  bool // and it was logged
 }
 
-// seek calls the seeds, again and again. Met is called after the first time.
+// seek calls the seeds and former members, again and again. Met is called after the first time.
 func (g *Gossip) seek(ctx context.Context, list *memberlist.Memberlist, self netip.AddrPort, met func()) {
 	defer met()
 	var seeds []*seed
@@ -33,11 +33,14 @@ func (g *Gossip) seek(ctx context.Context, list *memberlist.Memberlist, self net
 		seeds = append(seeds, &seed{address: address})
 	}
 	var called time.Time
-	for len(seeds) > 0 {
+	for {
 		if g.members.alone() || time.Since(called) > seedsInterval {
 			var calls sync.WaitGroup
 			for _, s := range seeds {
 				calls.Go(func() { g.noted(s, g.call(ctx, list, self, s.address)) })
+			}
+			for _, address := range g.members.formers() {
+				calls.Go(func() { _ = g.call(ctx, list, self, address) }) // it may be gone for good
 			}
 			calls.Wait()
 			met()
@@ -78,4 +81,5 @@ func (g *Gossip) noted(s *seed, err error) {
 		g.log.Warn("a seed is not reached", zap.String("seed", s.address), zap.Error(err))
 	}
 	s.silent = err != nil
+	g.failures.called(s.address, err)
 }
