@@ -22,7 +22,9 @@ func TestNothingUnderWayIsSentAgain(t *testing.T) {
 	s := actors.NewSourceRules("s", &vnode.View{Assignment: vnode.Assignment{Owners: []int{0, 0}}})
 	s.Advance(1)
 	for v := range vnode.ID(2) {
+		s.Flush(v) // which asks it where it stands
 		s.Flush(v)
+		s.Reply(vnode.Reply{Kind: vnode.Took, Vnode: v, Origin: "s"})
 	}
 	if got := s.Resend(toFirst); len(got) != 1 || got[0] != 1 {
 		t.Errorf("a source sends again to %v, want vnode 1", got)

@@ -48,7 +48,7 @@ func (s *simSource) tick() {
 		s.rules.End()
 	}
 	for v := range vnode.ID(w.capacity) {
-		if s.rules.Ready() && w.chance(.5) && (s.rules.BarrierDue(v) || len(s.buffer[v]) > 0 || w.chance(.1)) {
+		if s.rules.Ready() && w.chance(.5) && (s.rules.BarrierDue(v) || s.rules.AskDue(v) || len(s.buffer[v]) > 0 || w.chance(.1)) {
 			s.flush(v)
 		}
 	}

@@ -186,6 +186,7 @@ func (s *source[K, E]) attend() {
 		s.sendAgain()
 	}
 	if s.rules.Ready() {
+		s.askAll()
 		s.putBarriers()
 	}
 	s.tellCut()
@@ -233,6 +234,15 @@ func (s *source[K, E]) tellEnd() {
 		s.ended.Store(true)
 		s.in.tell(demand{})
 		s.in.tell(want{})
+	}
+}
+
+// askAll asks all vnodes that have not said so where they stand.
+func (s *source[K, E]) askAll() {
+	for v := range s.rules.Unheard().All {
+		if s.rules.AskDue(v) {
+			s.send(v)
+		}
 	}
 }
 

@@ -15,11 +15,14 @@ type SourceRules struct {
 
 	sent, acked, round []uint64 // per vnode
 
+	unheard vnode.Set // vnodes that have not said where they stand: who read the source before may have read further
+	asked   vnode.Set // those of them that were sent something
+
 	attempt vnode.Attempt // highest seen
 	wanted  bool          // attempt waits for its cut
 	cutting bool          // attempt has its cut
 	cut     uint64
-	floor   uint64    // the highest position at which a barrier was refused: no cut lies below
+	floor   uint64    // the highest position at which a vnode stands: no cut lies below
 	pending vnode.Set // vnodes whose barrier is not sent
 	counted vnode.Set // vnodes that counted the barrier
 	version uint64    // nothing is sent before an assignment of this version is known
@@ -46,6 +49,7 @@ func NewSourceRules(name string, view *vnode.View) *SourceRules {
 	s.high = s.at
 	for v := range n {
 		s.sent[v], s.acked[v] = s.at, s.at
+		s.unheard.Add(vnode.ID(v))
 	}
 	return s
 }
@@ -96,21 +100,29 @@ func (s *SourceRules) covered(v vnode.ID) uint64 {
 func (s *SourceRules) Ready() bool { return s.view.Assignment.Version >= s.version && s.whole }
 
 // Flush returns the header of the next batch for v: it takes the events of v's buffer up to the header's To. False if
-// there is nothing to say. When a barrier is due it goes first, and a second call returns what lies behind it.
+// there is nothing to say. A question or a barrier that is due goes first, and a second call returns what lies behind it.
 func (s *SourceRules) Flush(v vnode.ID) (vnode.Header, bool) {
-	h := vnode.Header{
-		Origin: s.name, Version: s.view.Assignment.Version,
-		From: s.sent[v], To: s.covered(v), Round: s.round[v],
-	}
-	if s.BarrierDue(v) {
+	h := vnode.Header{Origin: s.name, Version: s.view.Assignment.Version, From: s.sent[v], To: s.covered(v), Round: s.round[v]}
+	switch {
+	case s.AskDue(v):
+		h.To = h.From
+		s.asked.Add(v)
+		return h, true
+	case s.BarrierDue(v):
 		h.To, h.Barrier = max(s.cut, h.From), s.attempt
 		s.pending.Remove(v)
-	} else if h.To <= h.From {
+	case h.To <= h.From:
 		return vnode.Header{}, false
 	}
 	s.sent[v] = h.To
 	return h, true
 }
+
+// AskDue reports whether v is to be asked where it stands, by a batch without events, which it answers at once.
+func (s *SourceRules) AskDue(v vnode.ID) bool { return s.unheard.Has(v) && !s.asked.Has(v) }
+
+// Unheard returns the vnodes that have not said where they stand. The caller must not change it.
+func (s *SourceRules) Unheard() vnode.Set { return s.unheard }
 
 // BarrierDue reports whether v's barrier can go out.
 func (s *SourceRules) BarrierDue(v vnode.ID) bool {
@@ -134,6 +146,9 @@ func (s *SourceRules) Reply(r vnode.Reply) (rewound bool) {
 	if r.Round < s.round[v] {
 		return false // about what was sent before a rewind
 	}
+	if r.Kind != vnode.Stale {
+		s.hear(v, r.Standing)
+	}
 	switch r.Kind {
 	case vnode.Took:
 		s.acked[v] = max(s.acked[v], min(r.Standing, s.high))
@@ -142,12 +157,20 @@ func (s *SourceRules) Reply(r vnode.Reply) (rewound bool) {
 		}
 		return false
 	case vnode.Ahead:
-		s.floor = max(s.floor, r.Standing)
 		return false
 	case vnode.Stale:
 		s.version = max(s.version, r.Version)
 	}
 	return s.rewind(v, r.Standing)
+}
+
+// hear notes where a vnode stands. Once all have said so the cut can be named: it lies below none of them.
+func (s *SourceRules) hear(v vnode.ID, standing uint64) {
+	s.floor = max(s.floor, standing)
+	if s.unheard.Has(v) {
+		s.unheard.Remove(v)
+		s.nameCut()
+	}
 }
 
 // rewind arranges that v is sent everything behind a position again. Nothing is sent again that is sealed: a life that
@@ -162,6 +185,7 @@ func (s *SourceRules) rewind(v vnode.ID, to uint64) bool {
 		to = s.high
 	}
 	s.round[v]++
+	s.asked.Remove(v)
 	s.sent[v], s.acked[v] = to, to
 	if to >= s.high {
 		delete(s.lag, v)
@@ -182,6 +206,7 @@ func (s *SourceRules) Resend(underWay func(vnode.ID) bool) []vnode.ID {
 	for v := range s.sent {
 		id := vnode.ID(v)
 		silent := s.cutting && !s.pending.Has(id) && !s.counted.Has(id)
+		silent = silent || (s.unheard.Has(id) && s.asked.Has(id))
 		if (s.acked[v] < s.sent[v] || silent) && !underWay(id) && s.rewind(id, s.acked[v]) {
 			out = append(out, id)
 		}
@@ -200,7 +225,7 @@ func (s *SourceRules) Open(a vnode.Attempt) {
 }
 
 func (s *SourceRules) nameCut() {
-	if !s.wanted || s.high < s.floor {
+	if !s.wanted || s.high < s.floor || s.unheard.Len() > 0 {
 		return
 	}
 	s.wanted, s.cutting, s.cut = false, true, s.high

@@ -130,6 +130,9 @@ func (r *Rules) deliverSource(h *Header) Step {
 	case h.Version < r.view.Assignment.Version || !r.view.HasSource(h.Origin):
 		return Step{Reply: r.reply(Stale, h, at)}
 	}
+	if h.Barrier.IsZero() && h.To <= at {
+		return Step{Reply: r.reply(Took, h, at)} // nothing of it is new: it asks where this vnode stands, or comes again
+	}
 	if !h.Barrier.IsZero() && r.raise(h.Barrier) && r.holding {
 		step := r.hold()
 		step.Release, r.holding = true, false
