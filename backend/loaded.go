@@ -9,22 +9,16 @@ import (
 	"github.com/sheaf-go/sheaf/vnode"
 )
 
-// A vnode's slice that was loaded from one record is brought to a newer one by the end of its chain, if the beginning is
-// still there: if the newest segment that ends at or below the epoch that was loaded ends where the chain ended then. For
+// A vnode's slice that was loaded from one record is brought to a newer one by what its chain holds above, if the chain
+// still begins at or below the epoch that was loaded. For only a fold that replaces all that a chain begins with drops
+// tombstones. Once one has passed the epoch that was loaded, the chain begins with it, or, if it left nothing, above it.
 //
-//   - an epoch is sealed once, so both chains come from it, and hold the same up to it, in one segment or many. Neither
-//     holds a change from there to the epoch that was loaded. That is so even if a record between goes back to an older
-//     epoch: numbers go on, and what is sealed then ends above;
-//   - a fold that drops tombstones replaces all that the chain begins with. Had one passed the epoch that was loaded, no
-//     segment would end below. Of a fold that leaves nothing there is no other trace, hence no rule that looks for folds.
-//
-// A segment may begin below the epoch and end above it: a capture that builds on a slice before the newest one, or a fold
-// of such. It repeats what is loaded already, tombstones too, and each key is as it was at its end.
+// A segment may begin below the epoch and end above it: a fold, or a capture that builds on a slice before the newest one.
+// It repeats what is loaded already, tombstones too, and each key is as it was at its end.
 
-// Loaded says how much of a vnode's chain a slice holds. The zero Loaded is an empty slice that knows of no record.
+// Loaded says what a slice holds. The zero Loaded is an empty slice that knows of no record.
 type Loaded struct {
 	Epoch     vnode.Epoch     // of the record that it was loaded from
-	Through   vnode.Epoch     // of the newest segment in the chain then; 0 if there was none
 	Positions vnode.Positions // of plain producers at the epoch; nil if there are none
 }
 
@@ -57,12 +51,12 @@ func (r Restorer) Continue(ctx context.Context, loaded map[vnode.ID]Loaded, yiel
 // that.
 func (r *Record) above(v vnode.ID, l Loaded) (places []int, continues bool) {
 	places = r.Chain(v)
+	if len(places) == 0 || r.Segments[places[0]].Through > l.Epoch {
+		return places, false
+	}
 	n := 0
 	for n < len(places) && r.Segments[places[n]].Through <= l.Epoch {
 		n++
-	}
-	if n == 0 || r.Segments[places[n-1]].Through != l.Through {
-		return places, false
 	}
 	return places[n:], true
 }
@@ -74,8 +68,5 @@ func (s RestoredSlice) on(l Loaded, continues bool, rec *Record) RestoredSlice {
 		s.Positions = l.Positions
 	}
 	s.Loaded = Loaded{Epoch: rec.Epoch, Positions: s.Positions}
-	if chain := rec.Chain(s.Vnode); len(chain) > 0 {
-		s.Loaded.Through = rec.Segments[chain[len(chain)-1]].Through
-	}
 	return s
 }
