@@ -44,7 +44,7 @@ type stretch struct {
 	hasLeft  atomic.Bool
 	plan     atomic.Pointer[toldPlan]
 	prepared atomic.Pointer[PlanID]
-	planAt   chan struct{} // holds a token when there is another plan or none, and after a seal
+	planAt   chan struct{} // holds a token when there is another plan or none, after a seal, and after a restore
 }
 
 // toldPlan is what the coordinator last said of its plan.

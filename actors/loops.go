@@ -96,6 +96,7 @@ func (in *Instance[K, E, S, R]) restore(vnodes []vnode.ID) (left []vnode.ID, err
 	var given vnode.Set
 	var size uint64
 	loaded, had := in.loads.take(vnodes)
+	defer poke(in.planAt) // which may have been stopped for this
 	for _, v := range vnodes {
 		if _, some := had[v]; !some {
 			had[v] = backend.Loaded{}

@@ -84,16 +84,17 @@ func (in *Instance[K, E, S, R]) prepareLoop() {
 			}
 			plan, comes = in.coming()
 		}
-		err := in.prepare(comes)
+		to, err := in.prepare(comes)
 		switch {
-		case errors.Is(err, context.Canceled):
-			poke(in.planAt) // others were in haste
+		case errors.Is(err, context.Canceled): // others were in haste, and say when that is over
 		case err != nil:
 			in.problems.failed(doPrepare, err)
 			if retry.wait(in.ctx) != nil {
 				return
 			}
 			poke(in.planAt)
+		case plan != nil && in.newest.Load().rec.Epoch > to+1:
+			poke(in.planAt) // what was sealed meanwhile is more than the move should wait for
 		case plan != nil:
 			in.problems.fine(doPrepare)
 			retry.tries = 0
@@ -148,8 +149,8 @@ func (l *loads[K, S]) keep(comes []vnode.ID, owns func(vnode.ID) bool) map[vnode
 	return had
 }
 
-// prepare brings the loaded slices of vnodes to the newest record, and drops all others.
-func (in *Instance[K, E, S, R]) prepare(vnodes []vnode.ID) error {
+// prepare brings the loaded slices of vnodes to the epoch of the newest record, which it returns, and drops all others.
+func (in *Instance[K, E, S, R]) prepare(vnodes []vnode.ID) (vnode.Epoch, error) {
 	l := &in.loads
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -159,14 +160,14 @@ func (in *Instance[K, E, S, R]) prepare(vnodes []vnode.ID) error {
 	l.stop.Store(&cancel)
 	defer l.stop.Store(nil)
 	if l.wanted.Load() > 0 {
-		return context.Canceled
+		return 0, context.Canceled
 	}
 	had := l.keep(vnodes, k.owns)
 	if len(had) == 0 {
-		return nil
+		return k.rec.Epoch, nil
 	}
 	var mu sync.Mutex // guards l.slices: slices come from several goroutines
-	return backend.Restorer{Objects: in.cfg.Store, Record: k.rec}.Continue(ctx, had, func(r backend.RestoredSlice) error {
+	return k.rec.Epoch, backend.Restorer{Objects: in.cfg.Store, Record: k.rec}.Continue(ctx, had, func(r backend.RestoredSlice) error {
 		mu.Lock()
 		x := l.slices[r.Vnode]
 		delete(l.slices, r.Vnode) // if this fails, it is loaded anew
