@@ -87,8 +87,8 @@ func clusterOf(cfg Config, app string) (*actors.ClusterConfig, error) {
 const (
 	// settle is how long a planned move waits for more members to come or go.
 	settle = 500 * time.Millisecond
-	// patience is how long it waits for those to whom vnodes move to load them.
-	patience = time.Minute
+	// patience is how long it waits for those to whom vnodes move to load them. Whoever needs longer may not be able to.
+	patience = 10 * time.Minute
 )
 
 // stretch makes a cluster elastic: its members are those that gossip, or the membership that is handed in, knows.

@@ -22,8 +22,15 @@ import (
 	_ "github.com/sheaf-go/sheaf/remote/gossip"
 )
 
-// failoverURL is where the cluster of BenchmarkFailover keeps its state: file:// by itself, or a bucket of a server.
-var failoverURL = flag.String("failover.url", "", "store of BenchmarkFailover; default: a directory")
+// Of BenchmarkFailover.
+var (
+	failoverURL   = flag.String("failover.url", "", "where the cluster keeps its state; default: a directory; a bucket needs -tags cloud")
+	failoverMB    = flag.Uint64("failover.mb", 0, "encoded state, in MB; default 20, with -full 200")
+	failoverKills = flag.Int("failover.kills", -1, "kills; default 3, with -full 30")
+)
+
+// failoverRow is what a key takes, encoded, in bytes.
+const failoverRow = 104
 
 // elasticEnv makes this program a member of an elastic cluster: an elasticMember in JSON. It ends with its standard input.
 const elasticEnv = "SHEAF_BENCH_ELASTIC"
@@ -229,7 +236,7 @@ func (h *herd) kill(id string) {
 // await follows the ledger until a record says so, and returns it.
 func (h *herd) await(what string, says func(*backend.Record) bool) *backend.Record {
 	h.b.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	for ctx.Err() == nil {
 		records, err := h.news(ctx)
@@ -316,14 +323,21 @@ func (h *herd) last(step string, since time.Time) (at time.Time, longest time.Du
 // takes it away again, which moves a quarter of the vnodes each time, and measures for how long they stop: from the first
 // that stops at its old member to the last that goes on at its new one.
 func BenchmarkFailover(b *testing.B) {
-	h := newHerd(b, scale[uint64](200_000, 2_000_000))
+	mb, kills := scale[uint64](20, 200), scale(3, 30)
+	if *failoverMB > 0 {
+		mb = *failoverMB
+	}
+	if *failoverKills >= 0 {
+		kills = *failoverKills
+	}
+	h := newHerd(b, mb*1_000_000/failoverRow)
 	for i := range 3 {
 		h.start(fmt.Sprint("n", i))
 	}
 	h.await("three members, and every key", func(rec *backend.Record) bool { return even(3, rec) && h.grown(rec) })
 	var failovers, moves phases
 	for b.Loop() {
-		for i := range scale(3, 30) {
+		for i := range kills {
 			h.failover(&failovers, i)
 		}
 		for range scale(1, 5) {
@@ -331,7 +345,7 @@ func BenchmarkFailover(b *testing.B) {
 		}
 	}
 	hideTime(b)
-	b.ReportMetric(float64(h.base.Keys)*104/1e6, "state-MB")
+	b.ReportMetric(float64(h.base.Keys)*failoverRow/1e6, "state-MB")
 	for _, name := range []string{"noticed", "restored", "replayed", "sealed"} {
 		b.ReportMetric(failovers.median(name), name+"-ms")
 	}
