@@ -43,10 +43,11 @@ type elasticMember struct {
 const (
 	elasticSources = 4
 	elasticEpoch   = 200 * time.Millisecond
-	trickle        = 5_000 // events per second and source, once every key is there
+	trickle        = 5_000   // events per second and source, once every key is there
+	torrent        = 100_000 // until then
 )
 
-// growing is a source that first brings keys, as fast as it is read, and then changes them at a steady rate.
+// growing is a source that first brings keys, at the pace of a torrent, and then changes them in a trickle.
 type growing struct{ source, keys uint64 }
 
 func (g growing) Open(_ context.Context, at uint64) (sheaf.Reader[blobEvent], error) {
@@ -60,14 +61,15 @@ type growingReader struct {
 
 func (r *growingReader) Read(ctx context.Context, into []blobEvent) (int, error) {
 	fill := r.keys / elasticSources
-	n := len(into)
+	pace := torrent
 	if r.at >= fill {
-		n = min(n, trickle/50)
-		select {
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		case <-time.After(20 * time.Millisecond):
-		}
+		pace = trickle
+	}
+	n := min(len(into), pace/50)
+	select {
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	case <-time.After(20 * time.Millisecond):
 	}
 	for i := range into[:n] {
 		p := r.at + uint64(i)
