@@ -303,3 +303,35 @@ func TestWhoDoesNotGetItsSinkBackSaysSo(t *testing.T) {
 		return all[0].Status().Coordinator.Instance == "n0" && all[0].Status().Owned == 16 && all[0].Status().Term > 2
 	})
 }
+
+// TestLastToLeaveEmitsWhatIsSealed (I6): also what the coordinator sealed when it left, a moment before.
+func TestLastToLeaveEmitsWhatIsSealed(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	url := "file://" + t.TempDir()
+	var m manager
+	var all []*tallyInstance
+	for i := range 2 {
+		cfg := elastic(url, fmt.Sprintf("n%d", i))
+		cfg.Membership = &managedBy{m: &m}
+		all = append(all, openElastic(t, cfg))
+	}
+	await(ctx, t, "even shares", func() bool { return all[0].Status().Owned == 8 && all[1].Status().Owned == 8 })
+	left := make(chan error, 1)
+	go func() { left <- all[0].Close(ctx) }()
+	await(ctx, t, "all shares", func() bool { return all[1].Status().Owned == 16 })
+	if err := errors.Join(all[1].Close(ctx), <-left); err != nil {
+		t.Fatal(err)
+	}
+	store, err := backend.ObjectStore(url, "reader").OpenReader(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rec, err := backend.OpenReader(ctx, store.Objects())
+	if err = errors.Join(err, store.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if rec.Emitted != rec.Epoch {
+		t.Errorf("got epoch %d emitted, want %d, the newest sealed", rec.Emitted, rec.Epoch)
+	}
+}

@@ -93,7 +93,7 @@ func (f *FollowerRules) leadAt() (time.Duration, bool) {
 		return 0, false
 	case f.role.Leads:
 		return 0, true
-	case f.role.Elects == nil || f.says.Leaving:
+	case f.role.Elects == nil || (f.says.Leaving && !f.lasts()):
 		return 0, false
 	}
 	e, coordinator := f.role.Elects, f.rec.Coordinator
@@ -137,6 +137,12 @@ func (f *FollowerRules) Outside() error {
 	}
 	by := f.rec.Coordinator
 	return fmt.Errorf("instance %s, which coordinates, is not reached at %s: this one takes its place when the ledger has stood still for long", by.Instance, by.Address)
+}
+
+// lasts reports whether this is the only member: there is nobody to whom it could leave what it has.
+func (f *FollowerRules) lasts() bool {
+	members := f.rec.Assignment.Members
+	return len(members) == 1 && members[0] == f.self
 }
 
 // candidates are the members that may follow the coordinator, by id: not those that cannot be reached.

@@ -109,11 +109,12 @@ func (in *Instance[K, E, S, R]) giveAway(ctx context.Context) (alone bool, err e
 // emissionRecorded reports whether the newest record says that its epoch is emitted. Once it is, it asks for that record.
 // That may bring an epoch more, if one was wanted: then it is all said again of that one.
 func (in *Instance[K, E, S, R]) emissionRecorded() bool {
-	if !in.leads() {
+	k := in.newest.Load()
+	rec, leads := k.rec, in.leads()
+	if !leads && (len(rec.Assignment.Members) > 1 || !k.ours) {
 		return true // another instance emits
 	}
-	rec := in.newest.Load().rec
-	if rec.Emitted < rec.Epoch && in.emittedAt.Load() >= uint64(rec.Epoch) {
+	if leads && rec.Emitted < rec.Epoch && in.emittedAt.Load() >= uint64(rec.Epoch) {
 		in.tellReign(conclude{})
 	}
 	return rec.Emitted >= rec.Epoch

@@ -238,6 +238,9 @@ func (in *Instance[K, E, S, R]) silence(m vnode.Member, refuses bool) (since tim
 	since, known := in.lost[m]
 	if !known {
 		since = time.Now()
+		if connected {
+			since = since.Add(-silentLeft) // at least: that it was longer says nothing if this process slept
+		}
 	}
 	quiet := time.Since(since)
 	if heard.After(since) {

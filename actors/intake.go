@@ -99,12 +99,16 @@ func (in *Instance[K, E, S, R]) runSource(caller context.Context, s *source[K, E
 	}
 }
 
-// beginSource makes a source go on from its sealed position.
+// beginSource makes a source go on from its sealed position. The attempt that is open may be waiting for its cut: those
+// that were here when it was opened were told then.
 func (in *Instance[K, E, S, R]) beginSource(s *source[K, E], view *vnode.View) {
 	s.rules = NewSourceRules(s.name, view)
 	s.begin(view.Cuts[s.name], false)
 	s.line.Note(time.Time{}, StepAttach, "source %s goes on behind %d", s.name, view.Cuts[s.name])
 	in.setOrigin(s.name, s.answer)
+	if a := in.open.Load(); a != nil {
+		s.inbox.put(toSource{attempt: *a})
+	}
 }
 
 // endedBefore reports whether the end of a source is sealed, and if so ends it.

@@ -1,6 +1,7 @@
 package actors_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,5 +89,23 @@ func TestWhoReachesTheStoreAloneLetsAnIdleClusterBe(t *testing.T) {
 	}
 	if taken > 30 {
 		t.Errorf("it deposes an idle cluster %d times a day", taken)
+	}
+}
+
+// TestLastMemberLeadsThoughItLeaves: what the coordinator sealed when it left is emitted by nobody else.
+func TestLastMemberLeadsThoughItLeaves(t *testing.T) {
+	self := vnode.Member{Instance: "b", Incarnation: uuid.New(), Address: "b:1"}
+	other := vnode.Member{Instance: "c", Incarnation: uuid.New(), Address: "c:1"}
+	for _, members := range [][]vnode.Member{{self}, {self, other}} {
+		rec := &backend.Record{Seq: 9, Term: 2, Coordinator: vnode.Member{Instance: "a", Incarnation: uuid.New()}, Assignment: vnode.Assignment{
+			Version: 3, Members: members, Owners: []int{0, 0},
+		}}
+		role := actors.Role{Elects: &actors.Election{Turn: time.Second, Still: 4 * time.Second, Outside: 3 * time.Second}}
+		f, _ := actors.NewFollowerRules(self, role, actors.Claimed{Leaving: true}, rec, 0)
+		f.Tick(time.Second)
+		leads := slices.ContainsFunc(f.Searched(rec), func(e actors.FollowerEffect) bool { return e.Lead != nil })
+		if alone := len(members) == 1; leads != alone {
+			t.Errorf("it leaves, of %d members: got %t, that it begins a term, want %t", len(members), leads, alone)
+		}
 	}
 }

@@ -41,15 +41,18 @@ func TestStoppedCoordinatorChangesNothing(t *testing.T) {
 	finish(f, input, rows)
 }
 
-// finish kills everybody, lets a new crew count what is left, and checks what stands.
+// finish kills everybody, lets one who comes again count what is left, and checks what stands. If more came, one that is
+// about to join when all is counted would end, while the others leave everything to it.
 func finish(f *flock, input string, rows int) {
 	f.t.Helper()
+	last := -1
 	for i, p := range f.at {
 		if p != nil {
 			f.kill(i)
-			f.start(i)
+			last = i
 		}
 	}
+	f.start(last)
 	f.end()
 	all := load(f.t, input)
 	f.crew.checkEnd(newChecker("board", all, f.crew.sources), rows)

@@ -21,6 +21,7 @@ type flock struct {
 	at     []*process // by place; nil: nobody is there
 	ever   []*process
 	named  int
+	launch func(place int, config backend.Config, more ...string) *process
 
 	ledger *backend.Ledger
 	newest *backend.Record
@@ -34,6 +35,7 @@ func newFlock(t *testing.T, state string, places, sources int, args ...string) *
 		t.Fatal(err)
 	}
 	f := &flock{t: t, crew: newCrew(t, state, 4<<20, sources, args...), gossip: gossip, at: make([]*process, places)}
+	f.launch = func(_ int, config backend.Config, more ...string) *process { return f.crew.launch(config, more...) }
 	for range places {
 		f.ids = append(f.ids, f.newID())
 	}
@@ -50,7 +52,7 @@ func (f *flock) start(place int, more ...string) *process {
 	f.t.Helper()
 	config := demo.ElasticConfig(f.crew.state, f.ids[place], f.gossip[place], f.gossip)
 	config.Cluster.Limits.InFlight = 4 << 20
-	p := f.crew.launch(config, more...)
+	p := f.launch(place, config, more...)
 	f.at[place] = p
 	f.ever = append(f.ever, p)
 	return p

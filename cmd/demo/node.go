@@ -39,6 +39,7 @@ func parseNode(args []string, s streams) (options, error) {
 	f.StringVar(&o.state, "state", "", "`directory` or URL of the state, in place of what --config says")
 	o.work.register(f, "`rows` that this member reads in a second; 0 is no limit")
 	o.registerNotes(f)
+	f.TextVar(&o.since, "since", time.Time{}, "RFC 3339 `time` since which the rows come in, --rate in a second, whoever reads them: those that have come are\nread at once, also again; default: they are there, and --rate holds for this member")
 	f.DurationVar(&o.report, "report", 0, "`time` from one line to the next that says as JSON where this member stands; 0 is never")
 	if err := parse(f, args, s.out); err != nil {
 		return o, err
@@ -47,7 +48,11 @@ func parseNode(args []string, s streams) (options, error) {
 	if o.config == "" {
 		missing = errors.New("--config is missing: say which member this is")
 	}
-	return o, wrongFlags(f, o.validate(), notEmpty(f), missing)
+	var paceless error
+	if !o.since.IsZero() && o.rate == 0 {
+		paceless = errors.New("--since without --rate: say how many rows come in a second")
+	}
+	return o, wrongFlags(f, o.validate(), notEmpty(f), missing, paceless)
 }
 
 // member returns the config of a member, and its seat.

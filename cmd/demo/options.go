@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.uber.org/zap/zapcore"
+
+	"github.com/sheaf-go/sheaf/cmd/demo/internal/flights"
 )
 
 // options are what the flags of a run say, alone or as a member of a cluster.
@@ -19,6 +21,7 @@ type options struct {
 	json    bool
 	verbose bool
 	level   zapcore.Level // of what is logged
+	since   time.Time     // when the rows begin to come; zero: they are there
 	report  time.Duration // from one report of progress in the log to the next; 0 is as the level says
 }
 
@@ -48,6 +51,14 @@ func (o *options) registerNotes(f *flag.FlagSet) {
 	f.BoolVar(&o.verbose, "verbose", false, "say what was opened, found, restored, retried and replayed, how long it took, and what it asked of the store")
 	o.level = zapcore.WarnLevel
 	f.TextVar(&o.level, "log", o.level, "`level` from which on to log: debug, info, warn, error")
+}
+
+// pace is that of all sources together.
+func (o *options) pace() *flights.Pace {
+	if !o.since.IsZero() {
+		return flights.NewArrivals(o.since, o.rate)
+	}
+	return flights.NewPace(o.rate)
 }
 
 // mostSources is how many sources' names a state remembers.

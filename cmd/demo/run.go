@@ -186,7 +186,7 @@ func (r *run) drive(ctx context.Context, in instance, made settings) error {
 		return err
 	}
 	var ends []<-chan struct{}
-	for i, part := range flights.Partitions(r.input, r.options.sources, flights.NewPace(r.options.rate)) {
+	for i, part := range flights.Partitions(r.input, r.options.sources, r.options.pace()) {
 		if !r.seat.reads(i) {
 			continue
 		}

@@ -22,6 +22,7 @@ func TestWrongCommandLinesSayWhatIsWrong(t *testing.T) {
 		{"node", []string{"--config is missing"}},
 		{"node --config x --job flights --slow -1s --report x", []string{"-report"}},
 		{"node --config x --job flights --slow -1s", []string{"--job flights", "--slow -1s"}},
+		{"node --config x --since 2026-01-01T00:00:00Z", []string{"--since without --rate"}},
 		{"node --config= --state=", []string{"--config is empty", "--state is empty"}},
 		{"cluster", []string{"--state is missing"}},
 		{"cluster --state x --instances 0 --sources 0", []string{"--instances 0: want 1 to 64", "--sources 0"}},

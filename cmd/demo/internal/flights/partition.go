@@ -78,8 +78,8 @@ func (r *Rows) Read(ctx context.Context, into []Flight) (int, error) {
 	first := int(r.next % blockRows)
 	left := (len(b.ends) - first + step - 1) / step
 	into = into[:min(len(into), left)]
-	if r.part.Pace != nil {
-		n, err := r.part.Pace.take(ctx, len(into))
+	if pace := r.part.Pace; pace != nil {
+		n, err := pace.due(ctx, r.next, step, len(into))
 		if err != nil {
 			return 0, err
 		}

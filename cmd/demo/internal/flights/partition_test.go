@@ -231,6 +231,30 @@ func TestPaceHoldsOverAllSources(t *testing.T) {
 	}
 }
 
+// What has come is read at once, by whoever reads it and however often; what has not, as it comes.
+func TestArrivalsAreReadAtOnce(t *testing.T) {
+	const rate, sources = 1000, 4
+	in := open(t, write(t, "rows.csv", flights.Header+"\n"+strings.Repeat(goodRow, 3*rate)))
+	synctest.Test(t, func(t *testing.T) {
+		pace := flights.NewArrivals(time.Now().Add(-time.Second), rate)
+		for _, want := range []time.Duration{2 * time.Second, 0} { // a third has come; then all have
+			start := time.Now()
+			var wait sync.WaitGroup
+			for i, p := range flights.Partitions(in, sources, pace) {
+				wait.Go(func() {
+					if got := len(readAll(t, p, 0, 100)); got != 3*rate/sources {
+						t.Errorf("source %d: got %d rows, want %d", i, got, 3*rate/sources)
+					}
+				})
+			}
+			wait.Wait()
+			if took := time.Since(start); took < want-10*time.Millisecond || took > want {
+				t.Errorf("3 s of rows, begun at the second or the fourth: took %v, want %v", took, want)
+			}
+		}
+	})
+}
+
 func TestPaceDoesNotMakeUpForIdleTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pace := flights.NewPace(1000)
