@@ -183,7 +183,7 @@ func (in *Instance[K, E, S, R]) newSource(name string, from Source[E], pushed pu
 	s := &source[K, E]{
 		name: name, from: from, pushed: pushed, target: in.target(), batch: batchLen(in.capacity()),
 		inbox: newInbox[toSource](), free: freeList[vnode.Batch[E]]{most: 2 * in.capacity()}, done: make(chan struct{}),
-		buffers: make([]vnode.Run[E], in.capacity()), heard: time.Now(), inFlight: make([]atomic.Int64, in.destinations()),
+		buffers: make([]vnode.Run[E], in.capacity()), space: make([]uint64, 0, readLen), heard: time.Now(), inFlight: make([]atomic.Int64, in.destinations()),
 		flights: make([]atomic.Int32, in.capacity()),
 		checks:  in.cfg.App.Keys.ID() == "string", credit: min(in.cfg.Limits.InFlight, maxInFlight),
 	}

@@ -162,15 +162,16 @@ func (in *Instance[K, E, S, R]) give(k *known, r backend.RestoredSlice, loaded *
 
 // compactLoop folds what every seal leaves to be folded, one fold at a time, beside the actors.
 func (in *Instance[K, E, S, R]) compactLoop() {
-	ahead, retry := uint64(2), newBackoff()
+	ahead, retry, packer := uint64(2), newBackoff(), new(backend.Packer)
 	for {
 		select {
 		case <-in.ctx.Done():
 			return
 		case <-in.sealedAt:
 		}
-		fold, err := in.compact(ahead)
+		fold, err := in.compact(packer, ahead)
 		if err != nil {
+			packer = new(backend.Packer)
 			in.problems.failed(doCompact, err)
 			if retry.wait(in.ctx) != nil {
 				return
@@ -200,7 +201,7 @@ const (
 
 // compact folds once, if anything is to be folded. The segment's name allows it to enter with the epoch that many
 // ahead of the newest, so that writing it may take as long.
-func (in *Instance[K, E, S, R]) compact(ahead uint64) (*backend.Fold, error) {
+func (in *Instance[K, E, S, R]) compact(packer *backend.Packer, ahead uint64) (*backend.Fold, error) {
 	k := in.newest.Load()
 	rec := k.rec
 	var vnodes vnode.Set
@@ -218,7 +219,7 @@ func (in *Instance[K, E, S, R]) compact(ahead uint64) (*backend.Fold, error) {
 	if backend.Overdue(rec, vnodes, in.folds()) {
 		ahead = 1 // no epoch is opened meanwhile
 	}
-	fold, err := backend.Compact(in.ctx, in.segments, rec, plan, func() backend.FoldName {
+	fold, err := packer.Compact(in.ctx, in.segments, rec, plan, func() backend.FoldName {
 		return backend.FoldName{Epoch: vnode.Epoch(in.newest.Load().rec.High + ahead), ID: id, Writer: in.self}
 	})
 	if err == nil {

@@ -23,11 +23,14 @@ const (
 // runners run the turns of vnodes, in goroutines that are used again. The actor system's own way is a new goroutine each
 // time that a vnode gets something to do, and the growth of its small stack costs as much as a hundred updates.
 //
-// As many are awake as there are processors: one more would only take turns with them. They may all be blocked in the
-// app's functions, so another is woken whenever work lies and none takes it.
+// No more are awake than there are processors: one more would only take turns with them. Beside the first another is woken
+// when there is work for a while: runners that catch up with a source put processors to sleep, and to wake those takes
+// longer than a batch. But none lies for long while a processor may be free, and as those who are awake may all be blocked in
+// the app's functions, another is woken whenever none takes it.
 type runners struct {
 	wg    sync.WaitGroup
 	procs int
+	spare int // turns that may wait for each that is awake, before another is woken
 
 	mu      sync.Mutex  // guards what follows
 	work    chan func() // a vnode is in it at most once, so it is never full
@@ -44,7 +47,8 @@ type runners struct {
 var _ actor.Dispatcher = (*runners)(nil)
 
 func newRunners(vnodes int) *runners {
-	r := &runners{work: make(chan func(), vnodes), procs: runtime.GOMAXPROCS(0)}
+	procs := runtime.GOMAXPROCS(0)
+	r := &runners{work: make(chan func(), vnodes), procs: procs, spare: vnodes / (4 * procs)}
 	r.wake = sync.NewCond(&r.mu)
 	r.watch = time.AfterFunc(time.Hour, r.look)
 	r.watch.Stop()
@@ -62,12 +66,14 @@ func (r *runners) Schedule(turns func()) {
 		return // the vnode has stopped
 	}
 	r.work <- turns
-	if r.started-r.idle < r.procs {
+	if awake := r.awake(); awake < r.procs && len(r.work) > r.spare*awake {
 		r.rouse()
 	} else {
 		r.keepWatch()
 	}
 }
+
+func (r *runners) awake() int { return r.started - r.idle }
 
 // rouse wakes a runner, or starts one.
 func (r *runners) rouse() {
@@ -88,7 +94,7 @@ func (r *runners) keepWatch() {
 	}
 }
 
-// look wakes one more runner if no work was taken since watch was set.
+// look wakes one more runner if work lies and a processor may be free, or none was taken since watch was set.
 func (r *runners) look() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -96,7 +102,7 @@ func (r *runners) look() {
 	if len(r.work) == 0 || r.ended {
 		return
 	}
-	if r.taken == r.seen {
+	if r.taken == r.seen || r.awake() < r.procs {
 		r.rouse()
 	}
 	r.keepWatch()

@@ -37,7 +37,7 @@ const (
 	maxCapturing = 4                      // vnodes that hold a barrier of one source, beyond which none goes out unasked
 	repeatAfter  = 250 * time.Millisecond // of a cut that nobody answered
 	resendAfter  = 3 * time.Second        // of batches that nobody answered
-	yieldChunks  = 16                     // dealt out at a stretch, about a millisecond: a vnode may wait for the processor
+	yieldChunks  = 128                    // dealt out at a stretch, about a millisecond: a vnode may wait for the processor
 	reopenSource = "read source "
 )
 
@@ -68,9 +68,10 @@ type source[K vnode.Key, E any] struct {
 	used    []toSource
 	ahead   *readAhead[E]
 	chunk   []E
-	cursor  int
-	dealt   int // chunks, or parts of them
-	batch   int // events per batch
+	hashes  []uint64 // of the keys of the first events of chunk
+	space   []uint64 // for hashes
+	dealt   int      // chunks, or parts of them
+	batch   int      // events per batch
 	heard   time.Time
 	lost    bool      // a batch was, and others may have been with it
 	told    time.Time // of the cut
@@ -333,7 +334,7 @@ func (s *source[K, E]) hangUp() {
 		s.ahead.cancel()
 		s.ahead = nil
 	}
-	s.chunk = nil
+	s.chunk, s.hashes = nil, nil
 }
 
 // got takes a chunk, or the end, or an error after which the source is opened again.
@@ -385,6 +386,9 @@ func (s *source[K, E]) deal(ctx context.Context) {
 		s.hangUp() // the rules moved back
 		return
 	}
+	if len(s.hashes) == 0 {
+		s.hash()
+	}
 	if s.rules.Replaying() {
 		s.dealAgain(ctx)
 		s.tellReplay()
@@ -400,39 +404,61 @@ func (s *source[K, E]) deal(ctx context.Context) {
 	}
 }
 
+// hash hashes the keys of the chunk, before any of its events is dealt out: of hashes alone the processor has many under
+// way at once. It ends before an event that has no good key, and rejects that once it is the first.
+func (s *source[K, E]) hash() {
+	s.hashes = s.space[:0]
+	defer func() {
+		if x := recover(); x != nil {
+			s.reject(fmt.Errorf("the key function panicked: %v", x))
+		}
+	}()
+	for i := range s.chunk {
+		key := s.keyOf(s.chunk[i])
+		if s.checks {
+			if err := s.keys.Check(key); err != nil {
+				s.reject(err)
+				return
+			}
+		}
+		s.hashes = append(s.hashes, s.keys.Hash(key))
+	}
+}
+
+// reject rejects the first event of the chunk, unless others before the bad one wait to be dealt out, or it was rejected
+// before. It is counted all the same.
+func (s *source[K, E]) reject(err error) {
+	if len(s.hashes) > 0 {
+		return
+	}
+	if at := s.rules.At() + 1; at > s.rules.High() {
+		s.in.rejected(vnode.Rejected[E]{Origin: s.name, Position: at, Event: s.chunk[0], Err: err})
+	}
+	s.advance(1)
+}
+
 // dealOut deals events out until a buffer is full: that is sent, and what is left of the chunk comes next.
 func (s *source[K, E]) dealOut(ctx context.Context) {
-	defer s.rejectPanic()
 	at, events, capacity := s.rules.At(), s.chunk, uint64(len(s.buffers))
-	for i := range events {
-		s.cursor = i
-		key := s.keyOf(events[i])
-		hash := s.keys.Hash(key)
+	for i, hash := range s.hashes {
 		v := hash & s.mask
 		if s.mask == 0 {
 			v = hash % capacity
 		}
 		at++
 		b := &s.buffers[v]
-		if len(b.Items) >= s.batch || at-b.Base > vnode.MaxOffset || (s.checks && s.keys.Check(key) != nil) {
-			if !s.makeRoom(ctx, vnode.ID(v), key, i, at) {
-				return
-			}
+		if (len(b.Items) >= s.batch || at-b.Base > vnode.MaxOffset) && !s.makeRoom(ctx, vnode.ID(v), i, at) {
+			return
 		}
 		b.Append(events[i], hash, at)
 	}
-	s.advance(len(events))
+	s.advance(len(s.hashes))
 }
 
-// makeRoom handles what is rare in dealing: a full buffer is sent, an empty one is moved up, a key that is too long
-// is rejected. True: the event can be appended.
-func (s *source[K, E]) makeRoom(ctx context.Context, v vnode.ID, key K, i int, at uint64) bool {
+// makeRoom handles what is rare in dealing event i: a full buffer is sent, an empty one is moved up. True: the event can
+// be appended.
+func (s *source[K, E]) makeRoom(ctx context.Context, v vnode.ID, i int, at uint64) bool {
 	b := &s.buffers[v]
-	if err := s.keys.Check(key); err != nil {
-		s.reject(err)
-		s.advance(i + 1)
-		return false
-	}
 	if len(b.Items) == 0 {
 		b.Base = at - 1
 		return true
@@ -444,57 +470,37 @@ func (s *source[K, E]) makeRoom(ctx context.Context, v vnode.ID, key K, i int, a
 
 // dealAgain deals events out that some vnodes have and others need again.
 func (s *source[K, E]) dealAgain(ctx context.Context) {
-	defer s.rejectPanic()
 	at := s.rules.At()
-	for i, e := range s.chunk {
-		s.cursor = i
+	for i, hash := range s.hashes {
 		at++
-		key := s.keyOf(e)
-		hash := s.keys.Hash(key)
 		v := vnode.Of(hash, len(s.buffers))
-		err := s.keys.Check(key)
-		if err != nil && at > s.rules.High() {
-			s.reject(err)
-		}
-		if err != nil || !s.rules.Takes(v, at) {
+		if !s.rules.Takes(v, at) {
 			continue
 		}
 		b := &s.buffers[v]
-		if (len(b.Items) >= s.batch || at-b.Base > vnode.MaxOffset) && !s.makeRoom(ctx, v, key, i, at) {
+		if (len(b.Items) >= s.batch || at-b.Base > vnode.MaxOffset) && !s.makeRoom(ctx, v, i, at) {
 			return
 		}
 		s.again.count(at <= s.rules.High())
-		b.Append(e, hash, at)
+		b.Append(s.chunk[i], hash, at)
 	}
-	s.advance(len(s.chunk))
+	s.advance(len(s.hashes))
 }
 
 // advance drops n events of the chunk: they were dealt out.
 func (s *source[K, E]) advance(n int) {
-	s.chunk = s.chunk[n:]
+	s.chunk, s.hashes = s.chunk[n:], s.hashes[min(n, len(s.hashes)):]
 	s.rules.Advance(n)
 }
 
-// rejectPanic, deferred, rejects the event at whose key the app panicked. It is counted all the same.
-func (s *source[K, E]) rejectPanic() {
-	x := recover()
-	if x == nil {
-		return
-	}
-	s.reject(fmt.Errorf("the key function panicked: %v", x))
-	s.advance(s.cursor + 1)
-}
-
-func (s *source[K, E]) reject(err error) {
-	at := s.rules.At() + uint64(s.cursor) + 1
-	s.in.rejected(vnode.Rejected[E]{Origin: s.name, Position: at, Event: s.chunk[s.cursor], Err: err})
-}
-
-// flush sends what v's buffer holds, as credit allows; a barrier needs none.
+// flush sends what v's buffer holds, as credit allows; a barrier needs none. Once there is no credit it waits until half of
+// that is back: else it would be woken for each batch that a vnode has finished with.
 func (s *source[K, E]) flush(ctx context.Context, v vnode.ID) {
+	most := s.credit
 	for ctx.Err() == nil && s.rules.Ready() {
 		barrier := s.rules.BarrierDue(v)
-		if !barrier && s.inFlight[s.in.route().dest[v]].Load() >= s.credit {
+		if !barrier && s.inFlight[s.in.route().dest[v]].Load() >= most {
+			most = max(1, s.credit/2)
 			s.wait(ctx)
 			continue
 		}

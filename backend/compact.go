@@ -203,13 +203,19 @@ type FoldName struct {
 // Compact carries out a plan made on rec and puts the segment, if anything is left to put. One part of the vnodes is
 // in memory at a time, beside the compressed result. name is called when all is folded.
 func Compact(ctx context.Context, objects Objects, rec *Record, plan FoldPlan, name func() FoldName) (*Fold, error) {
-	f, err := newFolder(ctx, objects, rec, plan)
+	return new(Packer).Compact(ctx, objects, rec, plan, name)
+}
+
+// Compact is the function of that name, in memory that the packer uses again. After an error the packer must not be used any
+// more: a request that was given up on may still be reading its bytes.
+func (p *Packer) Compact(ctx context.Context, objects Objects, rec *Record, plan FoldPlan, name func() FoldName) (*Fold, error) {
+	f, err := newFolder(ctx, objects, rec, plan, p)
 	if err != nil {
 		return nil, fmt.Errorf("compact behind epoch %d: %w", rec.Epoch, err)
 	}
 	defer f.builder.wait()
-	for _, p := range f.chains.split(foldBytes) {
-		if err := f.chains.load(ctx, p, f.add); err != nil {
+	for _, part := range f.chains.split(foldBytes) {
+		if err := f.chains.load(ctx, part, f.add); err != nil {
 			return nil, fmt.Errorf("compact behind epoch %d: %w", rec.Epoch, err)
 		}
 	}
@@ -242,7 +248,7 @@ type folder struct {
 	seen    keySet
 }
 
-func newFolder(ctx context.Context, objects Objects, rec *Record, plan FoldPlan) (*folder, error) {
+func newFolder(ctx context.Context, objects Objects, rec *Record, plan FoldPlan, packer *Packer) (*folder, error) {
 	f := &folder{fold: &Fold{Runs: make([]FoldedRun, len(plan.Segments))}, runs: map[int]*FoldedRun{}, seen: keySet{}}
 	for i, s := range plan.Segments {
 		place := slices.IndexFunc(rec.Segments, func(r SegmentRef) bool { return r.same(&s) })
@@ -264,7 +270,7 @@ func newFolder(ctx context.Context, objects Objects, rec *Record, plan FoldPlan)
 	if slices.ContainsFunc(f.chains.of, func(run []int) bool { return len(run) == 0 }) {
 		return nil, fmt.Errorf("the plan was not made on %s", recordKey(rec.Seq))
 	}
-	f.builder, err = new(Packer).begin(len(f.chains.vnodes))
+	f.builder, err = packer.begin(len(f.chains.vnodes))
 	return f, err
 }
 

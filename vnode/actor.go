@@ -121,7 +121,6 @@ type Actor[K Key, E, S, R any] struct {
 	doing   string
 	batch   *Batch[E] // in hand: not held, not given back
 	index   int       // of its event that is being applied
-	warmed  uint64    // what warm read, kept so that it reads
 }
 
 var _ actor.Actor = (*Actor[string, int, int, int])(nil)
@@ -302,10 +301,11 @@ func (a *Actor[K, E, S, R]) apply(b *Batch[E], above uint64) {
 	first := i
 	a.doing, a.turn.origin = "update", b.Origin
 	suspect := len(a.poison.panics) > 0
+	var places [WarmLen]Place[K, S]
 	for warm := i; i < len(b.Items); i++ {
 		if i == warm {
 			warm = min(i+WarmLen, len(b.Items))
-			a.warm(b.Items[i:warm])
+			a.warm(b.Items[i:warm], &places)
 		}
 		a.index = i
 		if suspect && a.poison.spent(eventOf(b, i)) {
@@ -314,7 +314,7 @@ func (a *Actor[K, E, S, R]) apply(b *Batch[E], above uint64) {
 		}
 		item := &b.Items[i]
 		hash, key := item.Slot.Hash(), a.app.KeyOf(item.Event)
-		state, existed := a.slice.Upsert(hash, key)
+		state, existed := a.slice.UpsertAt(places[(i-first)%WarmLen], hash, key)
 		a.turn.position, a.turn.existed, a.turn.deleted = b.Position(i), existed, false
 		err := a.app.Update(&a.turn, state, item.Event)
 		if err != nil || a.turn.deleted {
@@ -324,13 +324,13 @@ func (a *Actor[K, E, S, R]) apply(b *Batch[E], above uint64) {
 	a.inst.Took(a.id, len(b.Items)-first)
 }
 
-// warm reads the memory of the keys of events that are about to be applied.
-func (a *Actor[K, E, S, R]) warm(items []Item[E]) {
+// warm reads the memory of the keys of events that are about to be applied, and finds their places.
+func (a *Actor[K, E, S, R]) warm(items []Item[E], places *[WarmLen]Place[K, S]) {
 	var hashes [WarmLen]uint64
 	for i := range items {
 		hashes[i] = items[i].Slot.Hash()
 	}
-	a.warmed = a.slice.Warm(hashes[:len(items)])
+	a.slice.Warm(hashes[:len(items)], places[:])
 }
 
 // remove takes back the insertion of a key whose event was rejected, or deletes a key that the event deleted.

@@ -40,23 +40,6 @@ func (s *Slice[K, S]) Get(hash uint64, k K) (*S, bool) {
 // Upsert returns the state of k for the caller to change, marks it changed, and says whether k was there.
 // A key that was not enters with a zero state.
 func (s *Slice[K, S]) Upsert(hash uint64, k K) (state *S, existed bool) {
-	p, stamp := s.pages.of(hash), tagOf(hash)|s.live
-	i := p.home(hash)
-	// Every third key or so stands one slot behind its home. A branch on that would be mispredicted and wait for
-	// memory; a sum is not.
-	step := uint32(0)
-	if p.slots[i].stamp != stamp {
-		step = 1
-	}
-	i = (i + step) & p.last()
-	if e := &p.slots[i]; e.stamp == stamp && e.key == k {
-		return &e.state, true
-	}
-	return s.upsert(hash, k)
-}
-
-// upsert is Upsert for a key that is further from its home, unchanged since the newest capture, or not there.
-func (s *Slice[K, S]) upsert(hash uint64, k K) (state *S, existed bool) {
 	p, i, found := s.pages.find(hash, k)
 	if !found {
 		return s.enter(hash, k), false
@@ -64,23 +47,45 @@ func (s *Slice[K, S]) upsert(hash uint64, k K) (state *S, existed bool) {
 	return &p.slots[i].state, s.touch(p, i)
 }
 
-// WarmLen is how many keys Warm takes at most.
+// Place is where a key was likely to be when [Slice.Warm] looked.
+type Place[K Key, S any] struct {
+	page *page[K, S]
+	slot uint32
+}
+
+// WarmLen is how many keys are well warmed at once.
 const WarmLen = 256
 
-// Warm reads the memory of keys about to be upserted, and returns something of it. An Upsert is too long for the
-// processor to start the next ones while it waits for memory. So is finding where a key would be: that comes first, for
-// all of them, and nothing but reads is left for the second loop, of which the processor has dozens under way. It halves
-// the time of Upserts into slices that are not in cache.
-func (s *Slice[K, S]) Warm(hashes []uint64) (sum uint64) {
-	var homes [WarmLen]*stamp
+// Warm reads the memory of keys about to be upserted and notes where they are likely to be, for UpsertAt. An Upsert is too
+// long for the processor to start the next ones while it waits for memory. So is finding where a key would be: that comes
+// first, for all of them, and little but reads is left for the second loop, of which the processor has dozens under way. It
+// halves the time of Upserts into slices that are not in cache.
+func (s *Slice[K, S]) Warm(hashes []uint64, places []Place[K, S]) {
+	places = places[:len(hashes)]
 	for i, hash := range hashes {
 		p := s.pages.of(hash)
-		homes[i] = &p.slots[p.home(hash)].stamp
+		places[i] = Place[K, S]{p, p.home(hash)}
 	}
-	for _, home := range homes[:len(hashes)] {
-		sum += uint64(*home)
+	for i, hash := range hashes {
+		at := &places[i]
+		// Every third key or so stands one slot behind its home. A branch on that would be mispredicted and wait for
+		// memory; a sum is not.
+		step := uint32(0)
+		if at.page.slots[at.slot].stamp != tagOf(hash)|s.live {
+			step = 1
+		}
+		at.slot = (at.slot + step) & at.page.last()
 	}
-	return sum
+}
+
+// UpsertAt is Upsert for a key that may be at a place. Any place of this slice will do, even of a page that has changed since:
+// it is taken only if the key is there now.
+func (s *Slice[K, S]) UpsertAt(at Place[K, S], hash uint64, k K) (state *S, existed bool) {
+	e := &at.page.slots[at.slot&at.page.last()]
+	if e.stamp == tagOf(hash)|s.live && e.key == k {
+		return &e.state, true
+	}
+	return s.Upsert(hash, k)
 }
 
 // Forget takes back the newest Upsert, for a key that it did not find, as if it had never been called: the

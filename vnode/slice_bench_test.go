@@ -84,19 +84,17 @@ func benchSlices(b *testing.B, w workload) {
 	report(b)
 }
 
-// warmed keeps the compiler from leaving a Warm out.
-var warmed uint64
-
 // apply does what a vnode does with a batch.
 func apply(s *vnode.Slice[int64, int64], ops vnode.KeyOps[int64], batch []event, update func(*int64, event) error) {
 	var hashes [vnode.WarmLen]uint64
+	var places [vnode.WarmLen]vnode.Place[int64, int64]
 	for part := range slices.Chunk(batch, len(hashes)) {
 		for i, e := range part {
 			hashes[i] = ops.Hash(e.key())
 		}
-		warmed += s.Warm(hashes[:len(part)])
+		s.Warm(hashes[:len(part)], places[:])
 		for i, e := range part {
-			state, existed := s.Upsert(hashes[i], e.key())
+			state, existed := s.UpsertAt(places[i], hashes[i], e.key())
 			if err := update(state, e); err != nil && !existed {
 				s.Forget(hashes[i], e.key())
 			}
