@@ -106,7 +106,7 @@ func runElastic(arguments string) error {
 	c.Cluster.Listen, c.Cluster.Gossip.Listen = "127.0.0.1:0", m.Gossip
 	app := blobs()
 	app.EventCodec = blobEventCodec{}
-	in, err := sheaf.Open(ctx, sheaf.Config{State: c, Epoch: elasticEpoch, SealTimeout: 2 * time.Second}, app)
+	in, err := sheaf.Open(ctx, sheaf.Config{State: c, Epoch: elasticEpoch}, app)
 	if err != nil {
 		return err
 	}
