@@ -136,7 +136,7 @@ func (f *FollowerRules) Outside() error {
 		return nil
 	}
 	by := f.rec.Coordinator
-	return fmt.Errorf("instance %s, which coordinates, is not reached at %s: this one takes its place when the ledger has stood still for long", by.Instance, by.Address)
+	return fmt.Errorf("instance %s, which coordinates, is not reached at %s: this one takes its place when the ledger stands still for long", by.Instance, by.Address)
 }
 
 // lasts reports whether this is the only member: there is nobody to whom it could leave what it has.

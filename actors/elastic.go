@@ -70,7 +70,10 @@ func (in *Instance[K, E, S, R]) elastic() bool {
 // election is how patient this instance is as a candidate.
 func (in *Instance[K, E, S, R]) election() *Election {
 	spread := float64(in.self.Incarnation[15]) / 255
-	return &Election{Turn: electTurn, Again: max(2*in.cfg.Epoch, 2*electTurn), Still: electStill * in.cfg.Timeout, Outside: electBeyond, Longest: electSeldom, Jitter: spread}
+	return &Election{
+		Turn: electTurn, Again: max(2*in.cfg.Epoch, 2*electTurn), Still: electStill * in.cfg.Timeout,
+		Outside: electBeyond, Longest: electSeldom, Jitter: spread,
+	}
 }
 
 // join makes this instance known, and learns who else is there.

@@ -3,9 +3,10 @@
 //
 //	import _ "github.com/sheaf-go/sheaf/remote/gossip"
 //
-// Each instance calls the seeds until it is one with them, and again whenever one is no member; for a day it calls
-// members that it lost, too: so parts of a cluster that lost each other come together. A member that dies is gone from the lists in about four seconds, one that leaves at
-// once. Of two processes of an instance the lists name the one of the newer incarnation.
+// Each instance calls the seeds until it is one with them, and again whenever one is no member; for a day it calls members
+// that it lost, too: so parts of a cluster that lost each other come together. A member that dies is gone from the lists in
+// about four seconds, one that leaves at once. Of two processes of an instance the lists name the one of the newer
+// incarnation.
 //
 // Promises. What is told is a hint (I7). A peer of another app, capacity or format is refused, counted, and logged once.
 // Off loopback it takes a key (I12); whoever has the key is trusted. What memberlist calls back only copies, and calls
