@@ -39,7 +39,8 @@ func parseNode(args []string, s streams) (options, error) {
 	f.StringVar(&o.state, "state", "", "`directory` or URL of the state, in place of what --config says")
 	o.work.register(f, "`rows` that this member reads in a second; 0 is no limit")
 	o.registerNotes(f)
-	f.TextVar(&o.since, "since", time.Time{}, "RFC 3339 `time` since which the rows come in, --rate in a second, whoever reads them: those that have come are\nread at once, also again; default: they are there, and --rate holds for this member")
+	f.TextVar(&o.since, "since", time.Time{}, "RFC 3339 `time` since which rows come in, --rate in a second in all:\n"+
+		"what has come is read at once, also again; default: all is there, and --rate holds for this member")
 	f.DurationVar(&o.report, "report", 0, "`time` from one line to the next that says as JSON where this member stands; 0 is never")
 	if err := parse(f, args, s.out); err != nil {
 		return o, err
