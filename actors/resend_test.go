@@ -38,7 +38,9 @@ func TestWhatIsLostWithABatchIsReadOnce(t *testing.T) {
 	s := actors.NewReading("s", &vnode.View{Assignment: vnode.Assignment{Owners: make([]int, 4)}})
 	s.Advance(10)
 	for v := range vnode.ID(4) {
+		s.Flush(v) // which asks it where it stands
 		s.Flush(v)
+		s.Reply(vnode.Reply{Kind: vnode.Took, Vnode: v, Origin: "s"})
 	}
 	s.Fly(flying)
 	s.Hear(
