@@ -29,6 +29,12 @@ func TestCutWaitsForWhereVnodesStand(t *testing.T) {
 	if cut, named := s.Cut(); named {
 		t.Errorf("the cut is %d, want none before vnode 1 answered", cut.At)
 	}
+	for _, underWay := range []bool{true, false} {
+		s.AskAgain(func(vnode.ID) bool { return underWay })
+		if s.AskDue(0) || s.AskDue(1) == underWay {
+			t.Errorf("the question is under way: %t; to be asked again: vnode 0, which answered: %t, vnode 1: %t", underWay, s.AskDue(0), s.AskDue(1))
+		}
+	}
 	s.Reply(vnode.Reply{Kind: vnode.Took, Vnode: 1, Origin: "s", Standing: 10})
 	if cut, named := s.Cut(); named {
 		t.Errorf("the cut is %d, want none below 12, where vnode 0 stands", cut.At)

@@ -223,13 +223,15 @@ func (in *Instance[K, E, S, R]) Applied(_ vnode.ID, changed bool) {
 // Answer carries a vnode's reply to its origin, here or in the instance that reads the source or last sent something of
 // the producer. If nobody knows which that is, all are told.
 func (in *Instance[K, E, S, R]) Answer(r vnode.Reply) {
-	if in.answerHere(r) || !in.clustered() {
-		return
+	to := in.self.Instance
+	if in.clustered() {
+		to = in.originOf(&r) // the newest record says: who read the source here before may not have stopped yet
 	}
-	if to := in.originOf(&r); to != "" {
-		if to != in.self.Instance {
-			in.system.Root.Send(farPID(to), r)
-		}
+	switch {
+	case to != "" && to != in.self.Instance:
+		in.system.Root.Send(farPID(to), r)
+		return
+	case in.answerHere(r) || to != "":
 		return
 	}
 	for _, id := range in.peers.all() {

@@ -58,6 +58,9 @@ func (s *simSource) tick() {
 	if s.rules.Ended() && (s.p.coord != nil || w.chance(.2)) {
 		s.p.want()
 	}
+	if w.chance(.1) {
+		s.rules.AskAgain(nothingUnderWay)
+	}
 	if s.silence++; s.silence > 6 && !s.rules.Replaying() {
 		s.silence = 0
 		for _, v := range s.rules.Resend(nothingUnderWay) {

@@ -37,6 +37,7 @@ const (
 	maxCapturing = 4                      // vnodes that hold a barrier of one source, beyond which none goes out unasked
 	repeatAfter  = 250 * time.Millisecond // of a cut that nobody answered
 	resendAfter  = 3 * time.Second        // of batches that nobody answered
+	hearAgain    = time.Second            // of a question where a vnode stands
 	yieldChunks  = 128                    // dealt out at a stretch, about a millisecond: a vnode may wait for the processor
 	reopenSource = "read source "
 )
@@ -75,6 +76,7 @@ type source[K vnode.Key, E any] struct {
 	heard   time.Time
 	lost    bool      // a batch was, and others may have been with it
 	told    time.Time // of the cut
+	asked   time.Time // where all stand
 	retryAt time.Time // not to be opened again before
 	flushed time.Time // when all buffers were sent; zero: they are to be sent
 	again   replay
@@ -238,8 +240,16 @@ func (s *source[K, E]) tellEnd() {
 	}
 }
 
-// askAll asks all vnodes that have not said so where they stand.
+// askAll asks all vnodes that have not said so where they stand, again now and then: most get so few events that nothing
+// else would tell that the question, or the answer, was lost.
 func (s *source[K, E]) askAll() {
+	if s.rules.Unheard().Len() == 0 {
+		return
+	}
+	if time.Since(s.asked) > hearAgain {
+		s.asked = time.Now()
+		s.rules.AskAgain(s.underWay)
+	}
 	for v := range s.rules.Unheard().All {
 		if s.rules.AskDue(v) {
 			s.send(v)
@@ -582,7 +592,10 @@ func (s *source[K, E]) resend() {
 // when it gets the next: where an instance is lost with what was on its way to it, each would make the source be read again
 // from the same place, one after the other.
 func (s *source[K, E]) sendAgain() {
-	for _, v := range s.rules.Resend(func(v vnode.ID) bool { return s.flights[v].Load() > 0 }) {
+	for _, v := range s.rules.Resend(s.underWay) {
 		s.buffers[v].Reset()
 	}
 }
+
+// underWay reports whether a batch to a vnode was not delivered yet.
+func (s *source[K, E]) underWay(v vnode.ID) bool { return s.flights[v].Load() > 0 }

@@ -121,6 +121,15 @@ func (s *SourceRules) Flush(v vnode.ID) (vnode.Header, bool) {
 // AskDue reports whether v is to be asked where it stands, by a batch without events, which it answers at once.
 func (s *SourceRules) AskDue(v vnode.ID) bool { return s.unheard.Has(v) && !s.asked.Has(v) }
 
+// AskAgain makes it ask those again that have not answered, but for those that something is still under way to.
+func (s *SourceRules) AskAgain(underWay func(vnode.ID) bool) {
+	for v := range s.unheard.All {
+		if !underWay(v) {
+			s.asked.Remove(v)
+		}
+	}
+}
+
 // Unheard returns the vnodes that have not said where they stand. The caller must not change it.
 func (s *SourceRules) Unheard() vnode.Set { return s.unheard }
 
@@ -206,7 +215,6 @@ func (s *SourceRules) Resend(underWay func(vnode.ID) bool) []vnode.ID {
 	for v := range s.sent {
 		id := vnode.ID(v)
 		silent := s.cutting && !s.pending.Has(id) && !s.counted.Has(id)
-		silent = silent || (s.unheard.Has(id) && s.asked.Has(id))
 		if (s.acked[v] < s.sent[v] || silent) && !underWay(id) && s.rewind(id, s.acked[v]) {
 			out = append(out, id)
 		}

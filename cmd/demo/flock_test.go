@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -155,7 +156,11 @@ func (f *flock) dump() {
 	}
 }
 
-func tailOf(text string) string { return text[max(0, len(text)-6000):] }
+// tailOf is the end of what a process said before it was made to say where its goroutines are, and the beginning of that.
+func tailOf(text string) string {
+	said, dump, _ := strings.Cut(text, "SIGQUIT: quit")
+	return said[max(0, len(said)-6000):] + dump[:min(len(dump), 3000)]
+}
 
 // place is where a member is; -1 if it is nowhere.
 func (f *flock) place(m vnode.Member) int {
