@@ -62,6 +62,8 @@ const (
 	termsUnnoticed mutation = "captures forgotten with their coordinator"
 	// A coordinator does not hear that another reigns (I1).
 	reignsOn mutation = "a reign that ends unheard"
+	// A source that asks where a vnode stands asks once, whatever is lost.
+	askedOnce mutation = "a question that is not asked again"
 
 	// An incarnation that was left out, and comes again, goes on with what it held (I5).
 	cameAgain mutation = "an incarnation that comes again as if it had never been gone"
@@ -108,6 +110,7 @@ var mutations = []struct {
 	{ownedUnread, []string{"liveness"}},
 	{termsUnnoticed, []string{"liveness"}},
 	{reignsOn, []string{"liveness"}},
+	{askedOnce, []string{"liveness"}},
 	{cameAgain, []string{"I4", "I5"}},
 	{sameTerm, []string{"I1", "I2", "I4", "I5", "I6"}},
 	{lossTaken, []string{"I1"}},

@@ -58,7 +58,7 @@ func (s *simSource) tick() {
 	if s.rules.Ended() && (s.p.coord != nil || w.chance(.2)) {
 		s.p.want()
 	}
-	if w.chance(.1) {
+	if w.chance(.1) && w.mutation != askedOnce {
 		s.rules.AskAgain(nothingUnderWay)
 	}
 	if s.silence++; s.silence > 6 && !s.rules.Replaying() {
