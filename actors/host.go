@@ -2,6 +2,7 @@ package actors
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/sheaf-go/sheaf/backend"
@@ -252,14 +253,12 @@ func (in *Instance[K, E, S, R]) answerHere(r vnode.Reply) bool {
 func (in *Instance[K, E, S, R]) originOf(r *vnode.Reply) string {
 	if r.Generation == 0 {
 		a := in.newest.Load().view.Assignment
-		for _, s := range a.Sources {
-			switch {
-			case s.Source != r.Origin:
-			case s.Owner == vnode.Unowned:
-				return "" // whoever is to read it may know already
-			default:
-				return a.Members[s.Owner].Instance
-			}
+		i, found := slices.BinarySearchFunc(a.Sources, r.Origin, func(s vnode.SourceOwner, name string) int { return strings.Compare(s.Source, name) })
+		switch {
+		case found && a.Sources[i].Owner == vnode.Unowned:
+			return "" // whoever is to read it may know already
+		case found:
+			return a.Members[a.Sources[i].Owner].Instance
 		}
 	}
 	x, known := in.seen.names.Load(r.Origin)
