@@ -145,11 +145,11 @@ func TestElasticClusterVerifiesItself(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs processes for some seconds")
 	}
-	input := inputOf(t, 60_000)
-	args := []string{"--dynamic", "--chaos", "kill 1500ms, stop 1s", "--input", input, "--job", "routedays"}
+	input := inputOf(t, 30_000)
+	args := []string{"--dynamic", "--chaos", "kill 3s, stop 1s", "--input", input, "--job", "routedays"}
 	p, state, out := clusterProcess(t, 12_000, args...)
 	got := p.end().want(t, 0, "is killed", "is stopped for 3s", "coordinates: term", "takeovers")
-	if !strings.Contains(got.out, "verified: epoch ") || !strings.Contains(got.out, "of 60,000 rows is what a single process comes to, and each of ") {
+	if !strings.Contains(got.out, "verified: epoch ") || !strings.Contains(got.out, "of 30,000 rows is what a single process comes to, and each of ") {
 		t.Errorf("the end of what it printed: got %q, want that it is verified", got.out[max(0, len(got.out)-300):])
 	}
 	t.Log(strings.TrimSpace(got.notes[strings.LastIndex(got.notes, "demo: "):]))
