@@ -88,7 +88,8 @@ func (p *process) attached() bool {
 		return false
 	}
 	for i, o := range w.origins {
-		if (w.deal[i] == p.self.Instance && !p.asked[o.name] && (w.elastic == nil || o.pushes)) || (p.sources[i] != nil && !p.sources[i].done) {
+		dealt := w.deal[i] == p.self.Instance || (w.absent[w.deal[i]] && !p.client())
+		if (dealt && !p.asked[o.name] && (w.elastic == nil || o.pushes)) || (p.sources[i] != nil && !p.sources[i].done) {
 			return false
 		}
 	}
