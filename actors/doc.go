@@ -59,6 +59,8 @@
 //	lead          reign         nothing: it reads what is to be       the coordinator is told where it begins
 //	                            emitted, once the reign before has
 //	                            let go of the sinks
+//	letGo         reign         nothing: it waits for what the reign  the last of that has returned
+//	                            before does with the sinks
 //	serveOffer    Attach        one source of an elastic cluster: it  the source's end is sealed, the offer is
 //	                            runs source.run while a record says   withdrawn, or the instance's context
 //	                            so
