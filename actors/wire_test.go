@@ -165,6 +165,8 @@ func FuzzFrame(f *testing.F) {
 	for _, frame := range wireFrames(f, w) {
 		f.Add(frame)
 	}
+	// Its one event cannot be decoded: it is left out, and an empty batch stays.
+	f.Add([]byte("\x010\t000000000000000000\x02\x00\x00\x0000000000\x0000000000\x00"))
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		m, err := w.Decode(frame, vnode.CBOR[uint64](), wireCapacity)
 		if err != nil {
@@ -178,8 +180,16 @@ func FuzzFrame(f *testing.F) {
 		if err != nil {
 			t.Fatalf("what was decoded and encoded again is refused: %v", err)
 		}
-		if !reflect.DeepEqual(m, twice) {
+		if !reflect.DeepEqual(withoutRoom(m), withoutRoom(twice)) {
 			t.Errorf("decoded %+v, and again %+v", m, twice)
 		}
 	})
+}
+
+// withoutRoom returns the message without the room that a batch without events has for them.
+func withoutRoom(message any) any {
+	if b, ok := message.(*vnode.Batch[uint64]); ok && len(b.Items) == 0 {
+		b.Items = nil
+	}
+	return message
 }
