@@ -46,8 +46,18 @@ type Limits struct {
 
 // maxInFlight bounds, in bytes, what a source sends ahead of the vnodes of its own process, whatever the config allows:
 // more falls out of the processor's cache before it is applied.
-const maxInFlight = 2 << 20
+const maxInFlight = 4 << 20
 
-// batchLen is how many events a batch holds at most: enough to make the cost of a message small beside them, fewer
-// with many vnodes so that the buffers of a source stay small.
-func batchLen(capacity int) int { return min(512, max(64, 1<<18/capacity)) }
+// What a batch holds at most: enough events to make the cost of a message small beside them, and to find many keys of a
+// vnode in the processor's cache that the same batch brought there; fewer with many vnodes, or large events, so that the
+// buffers of a source stay small.
+const (
+	minBatch    = 64
+	maxBatch    = 1024
+	buffersRoom = 8 << 20 // bytes of a source's buffers, one for each vnode
+)
+
+// batchLen is how many events a batch holds at most.
+func batchLen[E any](capacity int) int {
+	return int(min(maxBatch, max(minBatch, buffersRoom/int64(capacity)/bytesOf[E](1))))
+}

@@ -181,7 +181,7 @@ func (in *Instance[K, E, S, R]) reserve(s *source[K, E]) error {
 
 func (in *Instance[K, E, S, R]) newSource(name string, from Source[E], pushed pushed) *source[K, E] {
 	s := &source[K, E]{
-		name: name, from: from, pushed: pushed, target: in.target(), batch: batchLen(in.capacity()),
+		name: name, from: from, pushed: pushed, target: in.target(), batch: batchLen[E](in.capacity()),
 		inbox: newInbox[toSource](), free: freeList[vnode.Batch[E]]{most: 2 * in.capacity()}, done: make(chan struct{}),
 		buffers: make([]vnode.Run[E], in.capacity()), space: make([]uint64, 0, readLen), heard: time.Now(), inFlight: make([]atomic.Int64, in.destinations()),
 		flights: make([]atomic.Int32, in.capacity()),

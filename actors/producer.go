@@ -69,7 +69,7 @@ const halfEvery = 1 << 14
 
 func newProducer[K vnode.Key, E any](name string, generation uint64, to target[K, E], dests int) *Producer[K, E] {
 	p := &Producer[K, E]{
-		name: name, generation: generation, target: to, batch: batchLen(to.capacity),
+		name: name, generation: generation, target: to, batch: batchLen[E](to.capacity),
 		rules: NewProducerRules[*history[E]](name, generation, to.capacity),
 		news:  make(chan struct{}), heard: time.Now(), buffers: make([]*history[E], to.capacity),
 		inFlight: make([]int64, dests), flights: make([]int, to.capacity),

@@ -290,47 +290,47 @@ func (a *Actor[K, E, S, R]) release() {
 
 // apply applies the events of b at positions above a position.
 func (a *Actor[K, E, S, R]) apply(b *Batch[E], above uint64) {
-	i := 0
+	first := 0
 	if len(b.Items) > 0 && b.Position(0) <= above {
-		i = b.Behind(above)
+		first = b.Behind(above)
 	}
-	if i == len(b.Items) {
+	if first == len(b.Items) {
 		return
 	}
 	a.note(true)
-	first := i
 	a.doing, a.turn.origin = "update", b.Origin
-	suspect := len(a.poison.panics) > 0
 	var places [WarmLen]Place[K, S]
-	for warm := i; i < len(b.Items); i++ {
-		if i == warm {
-			warm = min(i+WarmLen, len(b.Items))
-			a.warm(b.Items[i:warm], &places)
+	for i := first; i < len(b.Items); i += WarmLen {
+		items := b.Items[i:min(i+WarmLen, len(b.Items))]
+		for j := range items {
+			places[j%WarmLen] = a.slice.PlaceOf(items[j].Slot.Hash())
 		}
-		a.index = i
-		if suspect && a.poison.spent(eventOf(b, i)) {
-			a.reject(b, i, fmt.Errorf("the update panicked %d times", a.poison.Tries))
-			continue
-		}
-		item := &b.Items[i]
-		hash, key := item.Slot.Hash(), a.app.KeyOf(item.Event)
-		state, existed := a.slice.UpsertAt(places[(i-first)%WarmLen], hash, key)
-		a.turn.position, a.turn.existed, a.turn.deleted = b.Position(i), existed, false
-		err := a.app.Update(&a.turn, state, item.Event)
-		if err != nil || a.turn.deleted {
-			a.remove(b, i, hash, key, err)
-		}
+		a.slice.Warm(places[:len(items)])
+		a.applyAt(b, i, items, places[:len(items)])
 	}
 	a.inst.Took(a.id, len(b.Items)-first)
 }
 
-// warm reads the memory of the keys of events that are about to be applied, and finds their places.
-func (a *Actor[K, E, S, R]) warm(items []Item[E], places *[WarmLen]Place[K, S]) {
-	var hashes [WarmLen]uint64
+// applyAt applies items, which begin at an index of b, to keys that are likely to be at places.
+func (a *Actor[K, E, S, R]) applyAt(b *Batch[E], index int, items []Item[E], places []Place[K, S]) {
+	keyOf, update, base := a.app.KeyOf, a.app.Update, b.Base
+	suspect := len(a.poison.panics) > 0
+	places = places[:len(items)]
 	for i := range items {
-		hashes[i] = items[i].Slot.Hash()
+		a.index = index + i
+		if suspect && a.poison.spent(eventOf(b, a.index)) {
+			a.reject(b, a.index, fmt.Errorf("the update panicked %d times", a.poison.Tries))
+			continue
+		}
+		item := &items[i]
+		hash, key := item.Slot.Hash(), keyOf(item.Event)
+		state, existed := a.slice.UpsertAt(places[i], hash, key)
+		a.turn.position, a.turn.existed, a.turn.deleted = base+item.Slot.offset(), existed, false
+		err := update(&a.turn, state, item.Event)
+		if err != nil || a.turn.deleted {
+			a.remove(b, a.index, hash, key, err)
+		}
 	}
-	a.slice.Warm(hashes[:len(items)], places[:])
 }
 
 // remove takes back the insertion of a key whose event was rejected, or deletes a key that the event deleted.

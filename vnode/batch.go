@@ -41,13 +41,15 @@ const MaxOffset = 1<<offsetBits - 1
 // Hash returns the hash of the event's key, with bits 0 to 19 not set.
 func (s Slot) Hash() uint64 { return uint64(s) &^ MaxOffset }
 
+func (s Slot) offset() uint64 { return uint64(s) & MaxOffset }
+
 // Append adds an event. Its position is above the base, by at most [MaxOffset].
 func (r *Run[E]) Append(e E, hash, position uint64) {
 	r.Items = append(r.Items, Item[E]{Slot(hash&^MaxOffset | (position-r.Base)&MaxOffset), e})
 }
 
 // Position is the position of event i.
-func (r *Run[E]) Position(i int) uint64 { return r.Base + uint64(r.Items[i].Slot)&MaxOffset }
+func (r *Run[E]) Position(i int) uint64 { return r.Base + r.Items[i].Slot.offset() }
 
 // Behind returns the index of the first event at a position above at.
 func (r *Run[E]) Behind(at uint64) int {

@@ -47,31 +47,33 @@ func (s *Slice[K, S]) Upsert(hash uint64, k K) (state *S, existed bool) {
 	return &p.slots[i].state, s.touch(p, i)
 }
 
-// Place is where a key was likely to be when [Slice.Warm] looked.
+// Place is where a key is likely to be.
 type Place[K Key, S any] struct {
 	page *page[K, S]
 	slot uint32
+	tag  uint32 // of the key's hash: see stamp
 }
 
 // WarmLen is how many keys are well warmed at once.
 const WarmLen = 256
 
-// Warm reads the memory of keys about to be upserted and notes where they are likely to be, for UpsertAt. An Upsert is too
-// long for the processor to start the next ones while it waits for memory. So is finding where a key would be: that comes
-// first, for all of them, and little but reads is left for the second loop, of which the processor has dozens under way. It
-// halves the time of Upserts into slices that are not in cache.
-func (s *Slice[K, S]) Warm(hashes []uint64, places []Place[K, S]) {
-	places = places[:len(hashes)]
-	for i, hash := range hashes {
-		p := s.pages.of(hash)
-		places[i] = Place[K, S]{p, p.home(hash)}
-	}
-	for i, hash := range hashes {
+// PlaceOf returns where a key would be if nothing else stood there.
+func (s *Slice[K, S]) PlaceOf(hash uint64) Place[K, S] {
+	p := s.pages.of(hash)
+	return Place[K, S]{p, p.home(hash), uint32(tagOf(hash) >> tagShift)}
+}
+
+// Warm reads the memory of keys about to be upserted, and moves their places on to where they are likely to be, for
+// UpsertAt. An Upsert is too long for the processor to start the next ones while it waits for memory. So is finding where a
+// key would be, which comes before, for all of them: little but reads is left here, of which the processor has dozens under
+// way. It halves the time of Upserts into slices that are not in cache.
+func (s *Slice[K, S]) Warm(places []Place[K, S]) {
+	for i := range places {
 		at := &places[i]
 		// Every third key or so stands one slot behind its home. A branch on that would be mispredicted and wait for
 		// memory; a sum is not.
 		step := uint32(0)
-		if at.page.slots[at.slot].stamp != tagOf(hash)|s.live {
+		if uint32(at.page.slots[at.slot].stamp>>tagShift) != at.tag {
 			step = 1
 		}
 		at.slot = (at.slot + step) & at.page.last()

@@ -91,8 +91,9 @@ func apply(s *vnode.Slice[int64, int64], ops vnode.KeyOps[int64], batch []event,
 	for part := range slices.Chunk(batch, len(hashes)) {
 		for i, e := range part {
 			hashes[i] = ops.Hash(e.key())
+			places[i] = s.PlaceOf(hashes[i])
 		}
-		s.Warm(hashes[:len(part)], places[:])
+		s.Warm(places[:len(part)])
 		for i, e := range part {
 			state, existed := s.UpsertAt(places[i], hashes[i], e.key())
 			if err := update(state, e); err != nil && !existed {

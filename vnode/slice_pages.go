@@ -20,7 +20,8 @@ type stamp uint64
 const (
 	none    stamp = 0
 	deleted stamp = 1
-	tagMask stamp = 0xffff << 48
+	tagMask stamp = 0xffff << tagShift
+	tagShift      = 48
 	// loaded is the mark of what came from a sealed slice, so that no stamp of an entry is none.
 	loaded Mark = 1
 )

@@ -23,8 +23,11 @@ func TestPlacesMayBeOld(t *testing.T) {
 		for i := range keys {
 			keys[i] = r.Int64N(bound)
 			hashes[i] = ops.Hash(keys[i])
+			places[i] = s.PlaceOf(hashes[i])
 		}
-		s.Warm(hashes[:], places[:])
+		if round%2 == 0 {
+			s.Warm(places[:])
+		}
 		for range r.IntN(400) {
 			if k := r.Int64N(bound); r.IntN(3) == 0 {
 				s.Delete(ops.Hash(k), k)
