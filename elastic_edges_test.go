@@ -74,6 +74,7 @@ func TestWhatTheMembershipLacksIsAProblem(t *testing.T) {
 // TestPushedSourceComesBackWithItsMember: no record names it any more when its member, which was alive all the time, is in
 // force again, since nobody of those between knew of it.
 func TestPushedSourceComesBackWithItsMember(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
 	url := "file://" + t.TempDir()
@@ -265,6 +266,7 @@ func TestLeavingMemberTakesItsPushedSourceAlong(t *testing.T) {
 // TestWhoDoesNotGetItsSinkBackSaysSo: a reign ends only when its sinks have returned, and the next of the same instance waits
 // for that, which is a problem that names the sink.
 func TestWhoDoesNotGetItsSinkBackSaysSo(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
 	url, release := "file://"+t.TempDir(), make(chan struct{})

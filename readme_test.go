@@ -74,6 +74,7 @@ func TestCommandsOfTheDocumentsWork(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds and runs the demo")
 	}
+	t.Parallel()
 	dir := t.TempDir() + string(filepath.Separator)
 	for _, doc := range documents() {
 		for _, b := range blocks(t, doc, "sh") {

@@ -18,10 +18,10 @@ func (e *entry[K, S]) bury(as stamp) { *e = entry[K, S]{stamp: as, key: e.key} }
 type stamp uint64
 
 const (
-	none    stamp = 0
-	deleted stamp = 1
-	tagMask stamp = 0xffff << tagShift
-	tagShift      = 48
+	none     stamp = 0
+	deleted  stamp = 1
+	tagMask  stamp = 0xffff << tagShift
+	tagShift       = 48
 	// loaded is the mark of what came from a sealed slice, so that no stamp of an entry is none.
 	loaded Mark = 1
 )

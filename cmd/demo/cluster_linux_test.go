@@ -145,6 +145,7 @@ func TestElasticClusterVerifiesItself(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs processes for some seconds")
 	}
+	t.Parallel()
 	input := inputOf(t, 30_000)
 	args := []string{"--dynamic", "--chaos", "kill 3s, stop 1s", "--input", input, "--job", "routedays"}
 	p, state, out := clusterProcess(t, 12_000, args...)

@@ -20,6 +20,7 @@ func TestElasticClusterSurvivesKills(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills processes for some seconds")
 	}
+	t.Parallel()
 	plan := elasticCampaign{kills: *killsFlag, epoch: 100 * time.Millisecond, away: 500 * time.Millisecond, rate: 2000}
 	input := *inputFlag
 	if input == "" {

@@ -17,6 +17,7 @@ func TestStoppedCoordinatorChangesNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("stops processes for some seconds")
 	}
+	t.Parallel()
 	const sources, rows, rounds = 8, 150_000, 2
 	input := inputOf(t, rows)
 	f := newFlock(t, fileURL(t), 3, sources, "--input", input, "--epoch", "100ms", "--json")
@@ -66,6 +67,7 @@ func TestDrainedMemberLeaves(t *testing.T) {
 	if testing.Short() {
 		t.Skip("stops processes for some seconds")
 	}
+	t.Parallel()
 	const sources, rows = 8, 150_000
 	input := inputOf(t, rows)
 	f := newFlock(t, fileURL(t), 4, sources, "--input", input, "--epoch", "100ms", "--json")

@@ -12,6 +12,7 @@ import (
 // I2, I4, I5, I6 with real processes and kill -9 of any member, the merger too: every emitted file is what a plain program
 // makes of exactly the rows that its own cut names, epochs grow, cuts never go back, and in the end every row counts once.
 func TestClusterSurvivesKills(t *testing.T) {
+	t.Parallel()
 	clusterSurvivesKills(t, fileURL)
 }
 

@@ -51,6 +51,7 @@ func TestStoppedMembersGoOnLater(t *testing.T) {
 	if testing.Short() {
 		t.Skip("stops processes for some seconds")
 	}
+	t.Parallel()
 	const sources, rows = 6, 60_000
 	input := inputOf(t, rows)
 	c := newCrew(t, fileURL(t), 4<<20, sources, "--input", input, "--epoch", "50ms", "--json")
