@@ -51,7 +51,7 @@ func (s *Slice[K, S]) Upsert(hash uint64, k K) (state *S, existed bool) {
 type Place[K Key, S any] struct {
 	page *page[K, S]
 	slot uint32
-	tag  uint32 // of the key's hash: see stamp
+	tag  uint16 // of the key's hash: see stamp
 }
 
 // WarmLen is how many keys are well warmed at once.
@@ -60,7 +60,7 @@ const WarmLen = 256
 // PlaceOf returns where a key would be if nothing else stood there.
 func (s *Slice[K, S]) PlaceOf(hash uint64) Place[K, S] {
 	p := s.pages.of(hash)
-	return Place[K, S]{p, p.home(hash), uint32(tagOf(hash) >> tagShift)}
+	return Place[K, S]{p, p.home(hash), uint16(tagOf(hash) >> tagShift)}
 }
 
 // Warm reads the memory of keys about to be upserted, and moves their places on to where they are likely to be, for
@@ -73,7 +73,7 @@ func (s *Slice[K, S]) Warm(places []Place[K, S]) {
 		// Every third key or so stands one slot behind its home. A branch on that would be mispredicted and wait for
 		// memory; a sum is not.
 		step := uint32(0)
-		if uint32(at.page.slots[at.slot].stamp>>tagShift) != at.tag {
+		if at.page.slots[at.slot].stamp>>tagShift != stamp(at.tag) {
 			step = 1
 		}
 		at.slot = (at.slot + step) & at.page.last()
