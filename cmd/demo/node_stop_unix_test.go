@@ -55,7 +55,7 @@ func TestStoppedMembersGoOnLater(t *testing.T) {
 	const sources, rows = 6, 60_000
 	input := inputOf(t, rows)
 	c := newCrew(t, fileURL(t), 4<<20, sources, "--input", input, "--epoch", "50ms", "--json")
-	c.startAll("--rate", "8000")
+	c.startAll("--rate", "1000")
 	if !c.until(func(e entry) bool { return e.Epoch > 1 }) {
 		t.Fatal("it ended")
 	}
