@@ -60,7 +60,7 @@ func TestSecondProcessOfAnIDIsRefusedOnServers(t *testing.T) {
 	servertest.Run(t, func(t *testing.T, server servertest.Server) {
 		const sources, rows = 6, 30_000
 		input := inputOf(t, rows)
-		c := newCrew(t, server.URL(t), 4<<20, sources, "--input", input, "--epoch", "100ms", "--json", "--rate", "2000")
+		c := newCrew(t, server.URL(t), 4<<20, sources, "--input", input, "--epoch", "100ms", "--json", "--rate", "1000")
 		c.startAll()
 		if !c.until(func(e entry) bool { return e.Epoch > 1 }) {
 			t.Fatal("it ended")
