@@ -80,9 +80,9 @@ func TestStatusCounts(t *testing.T) {
 		}
 		send(t, p, event{Key: "a", Do: refuse})
 		flush(t, p)
-		// A wish that comes while an epoch is open may be for another.
+		// An epoch may be open already when a flush comes, and not hold all that it is for: then another follows.
 		all := func(n actors.AttemptCounts) bool {
-			return n.Sealed >= 4 && n == actors.AttemptCounts{Opened: n.Sealed, Sealed: n.Sealed, Emitted: n.Sealed}
+			return n.Sealed >= 4 && n.Sealed <= 8 && n == actors.AttemptCounts{Opened: n.Sealed, Sealed: n.Sealed, Emitted: n.Sealed}
 		}
 		eventually(t, "all is sealed and emitted", func() bool { return all(in.Status().Counts.AttemptCounts) })
 		got := in.Status().Counts

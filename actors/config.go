@@ -45,7 +45,7 @@ type Limits struct {
 }
 
 // maxInFlight bounds, in bytes, what a source sends ahead of the vnodes of its own process, whatever the config allows:
-// more falls out of the processor's cache before it is applied.
+// what a barrier of it waits behind, too. Half as much slows ingest; twice as much won nothing that could be measured.
 const maxInFlight = 4 << 20
 
 // What a batch holds at most: enough events to make the cost of a message small beside them, and to find many keys of a
