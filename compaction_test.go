@@ -250,6 +250,9 @@ func TestEpochsWaitForAnOverdueFold(t *testing.T) {
 		c := openCells(t, s)
 		stuck := s.faults.Add(backendtest.Rule{Op: backendtest.Get, Key: "segment/*", Hold: true})
 		c.fillChain()
+		if held := c.in.Status().Held; len(held) > 0 {
+			t.Errorf("held while nobody wants an epoch: got %q, want nothing", held)
+		}
 		c.set(1)
 		hasty, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()

@@ -28,6 +28,7 @@ type coordinator struct {
 	said    beat
 	unknown int    // tries at the record in hand that had no outcome
 	lacks   string // that is a problem now
+	awaits  string // whose fold the next epoch waits for
 
 	given map[farTicket]*Answer // of other instances' questions; nil while there is none
 	order []farTicket           // of those that are answered, oldest first: at most maxGiven
@@ -56,6 +57,8 @@ type host interface {
 	say(b beat, news bool)
 	// reply answers a question.
 	reply(to vnode.Member, a Answer)
+	// awaits says whose fold the next epoch waits for; empty if it waits for none.
+	awaits(fold string)
 	// abandoned tells why an attempt did not fill.
 	abandoned(why error)
 	// resign ends the reign, and stop the instance.
@@ -169,6 +172,10 @@ func (c *coordinator) carry(ctx actor.Context, effects []Effect) {
 		}
 	}
 	c.noteLacks(cmp.Or(c.rules.Lacks(), c.rules.Conflict()))
+	if fold := c.rules.AwaitsFold(); fold != c.awaits {
+		c.awaits = fold
+		c.in.awaits(fold)
+	}
 	c.say()
 	c.arm(ctx)
 }

@@ -383,13 +383,36 @@ func (c *CoordinatorRules) Folded(f *backend.Fold) []Effect {
 // awaited returns the number from which on the next seal can take every fold that is overdue; false if one is not there.
 func (c *CoordinatorRules) awaited() (number uint64, ok bool) {
 	for _, instance := range c.overdue {
-		i := slices.IndexFunc(c.folds, func(f *backend.Fold) bool { return f.Ref.Instance == instance && !f.Late(c.rec.Epoch) })
-		if i < 0 {
+		f := c.foldOf(instance)
+		if f == nil {
 			return 0, false
 		}
-		number = max(number, uint64(c.folds[i].Ref.Epoch))
+		number = max(number, uint64(f.Ref.Epoch))
 	}
 	return number, true
+}
+
+// AwaitsFold names an instance without whose fold the next epoch, which is wanted, is not opened; empty if there is none.
+func (c *CoordinatorRules) AwaitsFold() string {
+	if !c.reigns || c.attempt != nil || !c.wanted && !c.movesNow() {
+		return ""
+	}
+	for _, instance := range c.overdue {
+		if c.foldOf(instance) == nil {
+			return instance
+		}
+	}
+	return ""
+}
+
+// foldOf is a fold of an instance that can enter yet.
+func (c *CoordinatorRules) foldOf(instance string) *backend.Fold {
+	for _, f := range c.folds {
+		if f.Ref.Instance == instance && !f.Late(c.rec.Epoch) {
+			return f
+		}
+	}
+	return nil
 }
 
 // step does the next thing that is due.

@@ -287,13 +287,3 @@ const doCollect = "collect"
 
 // folds is the policy of compaction.
 func (in *Instance[K, E, S, R]) folds() backend.CompactionPolicy { return backend.CompactionPolicy{} }
-
-// heldByFold says that no epoch is opened before a fold is there; empty if none must be awaited.
-func (in *Instance[K, E, S, R]) heldByFold(k *known) string {
-	for i, vnodes := range ownedBy(k.rec) {
-		if backend.Overdue(k.rec, vnodes, in.folds()) {
-			return "compaction: the next epoch waits for a fold by " + k.rec.Assignment.Members[i].Instance
-		}
-	}
-	return ""
-}

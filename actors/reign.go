@@ -17,9 +17,10 @@ import (
 // reign is what an instance runs while it coordinates, or tries to: the coordinator, and the merger beside it.
 type reign struct {
 	coordinator *actor.PID
-	merger      *actor.PID           // nil if the app has no result
-	says        atomic.Pointer[beat] // newest
-	ctx         context.Context      // ends with the reign
+	merger      *actor.PID             // nil if the app has no result
+	says        atomic.Pointer[beat]   // newest
+	awaits      atomic.Pointer[string] // whose fold the next epoch waits for; empty if for none
+	ctx         context.Context        // ends with the reign
 	cancel      context.CancelFunc
 	wg          sync.WaitGroup // of what the merger does; the next reign waits for it
 }
@@ -149,6 +150,21 @@ func (g reigning[K, E, S, R]) say(b beat, news bool) {
 		g.in.system.Root.Send(g.in.follower, b)
 		g.in.tellPeers(b)
 	}
+}
+
+// awaits keeps whose fold the next epoch waits for.
+func (g reigning[K, E, S, R]) awaits(fold string) { g.r.awaits.Store(&fold) }
+
+// heldByFold says whose fold keeps an epoch from being opened; empty if none does, or another instance coordinates.
+func (in *Instance[K, E, S, R]) heldByFold() string {
+	r := in.reign.Load()
+	if r == nil {
+		return ""
+	}
+	if fold := r.awaits.Load(); fold != nil && *fold != "" {
+		return "compaction: the next epoch waits for a fold by " + *fold
+	}
+	return ""
 }
 
 // reply answers a question.

@@ -45,8 +45,8 @@ type Status struct {
 	Producers []ProducerStatus // by name
 	// Problems are what goes wrong now and is tried again, oldest first.
 	Problems []Problem
-	// Held says who is held back now and by which bound: those who send, or epochs that are not opened for want of a
-	// sink.
+	// Held says who is held back now and by which bound: those who send, or, where the coordinator is, epochs that are
+	// not opened for want of a sink or of a fold.
 	Held []string
 
 	Counts Counts
@@ -227,7 +227,7 @@ func (in *Instance[K, E, S, R]) intake(st *Status) {
 		}
 	}
 	held(in.heldBySink())
-	held(in.heldByFold(in.newest.Load()))
+	held(in.heldByFold())
 	for _, s := range in.allSources() {
 		sealed := s.sealed.Load() // before what was read
 		st.Sources = append(st.Sources, SourceStatus{

@@ -3,12 +3,14 @@ package backend_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -18,6 +20,7 @@ import (
 	"gocloud.dev/gcerrors"
 
 	"github.com/sheaf-go/sheaf/backend"
+	"github.com/sheaf-go/sheaf/backend/backendtest"
 )
 
 // driverHarness is what the blob library's conformance tests want to know of the file driver.
@@ -209,6 +212,26 @@ func TestDeleteLeavesNoEmptyDirectory(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(root, "segment")); err != nil {
 		t.Errorf("segment after its last object: %v, want that it stays", err)
 	}
+}
+
+// TestDeletesRefuseNoCreate: unlike a server, the file driver refuses no create for a delete that empties its directory.
+func TestDeletesRefuseNoCreate(t *testing.T) {
+	objects := backendtest.Open(t, backend.Local(filepath.Join(t.TempDir(), "store"))).Objects()
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for n := range 100 {
+				key := fmt.Sprintf("segment/7/deep/%d-%d", i, n)
+				if err := objects.Create(t.Context(), key, []byte(key)); err != nil {
+					t.Errorf("create %s: %v", key, err)
+				}
+				if err := objects.Delete(t.Context(), key); err != nil {
+					t.Errorf("delete %s: %v", key, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // TestKeyThatIsADirectoryIsRefused keeps a create that can never succeed from looking like a lost race.
