@@ -103,6 +103,7 @@ func silent(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
 
 // TestStrangersThatListenAreRefused: a dials what is no member, and goes on with b.
 func TestStrangersThatListenAreRefused(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name       string
 		do         func(net.Conn)
@@ -134,6 +135,7 @@ func TestStrangersThatListenAreRefused(t *testing.T) {
 
 // TestStrangersThatDialAreRefused: what is no member dials a, which goes on with b.
 func TestStrangersThatDialAreRefused(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name       string
 		do         func(net.Conn)
@@ -226,6 +228,7 @@ func TestBadFramesCloseTheirConnection(t *testing.T) {
 		{"what the handler panics at", frame(wire.KindTracked, 1, []byte("panic")), remote.RefusedPanic},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			secured(t, []string{"a", "b", "x"}, func(t *testing.T, dir string) {
 				b := open(t, dir, "b")
 				a := open(t, dir, "a", func(cfg *remote.TransportConfig, h *handler) {
