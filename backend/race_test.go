@@ -102,7 +102,7 @@ func TestOneProcessWinsEachCreate(t *testing.T) {
 		children[i].want(t, "open")
 	}
 	for _, size := range []int{4 << 10, 256 << 10} {
-		for round := range 100 {
+		for round := range 50 {
 			for _, c := range children {
 				fmt.Fprintf(c.in, "%d %d\n", round, size)
 			}
