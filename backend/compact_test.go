@@ -267,6 +267,44 @@ func (m *chainModel) fold(t *rapid.T) {
 	m.folds = append(m.folds, f)
 }
 
+// A fold reaches as far as any of its vnodes. Of another vnode it may then seem to cover what a second fold stands for, that
+// enters with the same seal: what follows from the record before is not called corrupt, and what does not is.
+func TestVerifyTellsFoldsOfOneSealApart(t *testing.T) {
+	m := newChainModel(t, 2)
+	seal := func(instances int, vnodes ...int) {
+		for _, v := range vnodes {
+			m.set(v, fmt.Sprint("key of epoch ", m.number+1), "value")
+		}
+		m.attempt(t, instances, func() int { return 0 }, true)
+	}
+	seal(1, 0, 1)
+	seal(1, 0)
+	seal(2, 0, 1) // into a segment of each
+	seal(1, 1)
+	segments, both := m.newest().Segments, everyVnode(2)
+	m.folds = []*backend.Fold{
+		m.compact(t, backend.FoldPlan{Vnodes: both, Segments: []backend.SegmentRef{segments[2], segments[4]}}),
+		m.compact(t, backend.FoldPlan{Vnodes: both, Segments: []backend.SegmentRef{segments[0], segments[1], segments[3]}}),
+	}
+	seal(1)
+	if m.taken != 2 {
+		t.Fatalf("%d folds were taken, want both", m.taken)
+	}
+	m.check(t)
+	if problems := m.verify(t); len(problems) > 0 {
+		t.Errorf("verify: %v", errors.Join(problems...))
+	}
+	for i := range m.newest().Segments {
+		if s := &m.newest().Segments[i]; s.Vnodes.Has(0) {
+			s.Vnodes.Remove(0)
+			if len(m.verify(t)) == 0 {
+				t.Errorf("vnode 0 has lost %s: verify found nothing", s.Key())
+			}
+			s.Vnodes.Add(0)
+		}
+	}
+}
+
 // A deleted key stays deleted, whatever part of its chain is folded: tombstones go only at the beginning (I2).
 func TestTombstonesOutliveFoldsAboveTheBase(t *testing.T) {
 	m := newChainModel(t, 1)

@@ -234,7 +234,7 @@ func (r *verified) followVnode(ctx context.Context, older *verified, v vnode.ID)
 		chain = chain[:n-1]
 	}
 	for i, place := range chain {
-		n, gone := older.stoodFor(before, &r.Segments[place])
+		n, gone := older.stoodFor(before, r.readers[place], v)
 		if n == 0 || gone > 0 && i > 0 {
 			return r.corrupt("the chain of vnode %d holds segment %s, which does not follow", v, r.Segments[place].Key())
 		}
@@ -252,21 +252,32 @@ func (r *verified) followVnode(ctx context.Context, older *verified, v vnode.ID)
 	return nil
 }
 
-// stoodFor returns how many segments at the beginning of a chain of this record a newer record has s for: all up to
-// itself if it is one of them, all that it covers if it is a fold, 0 if it cannot follow. The first gone of them
-// have left the chain without anything in their place.
-func (r *verified) stoodFor(chain []int, s *SegmentRef) (n, gone int) {
-	if at := slices.IndexFunc(chain, func(place int) bool { return r.Segments[place].same(s) }); at >= 0 {
+// stoodFor returns how many segments at the beginning of a chain of v in this record a newer record has s for: all up to
+// itself if it is one of them, those from its base to its slice if it is a fold, 0 if it cannot follow. The first gone of
+// them have left the chain without anything in their place.
+func (r *verified) stoodFor(chain []int, s *SegmentReader, v vnode.ID) (n, gone int) {
+	if at := slices.IndexFunc(chain, func(place int) bool { return r.Segments[place].same(&s.ref) }); at >= 0 {
 		return at + 1, at
 	}
-	if s.Epoch == s.Through {
+	fold, ok := s.Slice(v)
+	if !ok || s.index.meta.Kind != SegmentFold {
 		return 0, 0
 	}
-	covered := slices.IndexFunc(chain, func(place int) bool { return r.Segments[place].Through > s.Through })
-	if covered < 0 {
-		return len(chain), 0
+	find := func(same func(SliceInfo) bool) int {
+		return slices.IndexFunc(chain, func(place int) bool {
+			info, _ := r.readers[place].Slice(v)
+			return same(info)
+		})
 	}
-	return covered, 0
+	begin := find(func(info SliceInfo) bool { return info.Base == fold.Base })
+	if fold.From == 0 {
+		begin = 0 // what has nothing below it
+	}
+	end := find(func(info SliceInfo) bool { return info.Slice == fold.Slice })
+	if begin < 0 || end < begin {
+		return 0, 0
+	}
+	return end + 1, begin
 }
 
 // checkGone makes sure that a fold of these segments, the beginning of a chain of v, leaves nothing: of such a fold
