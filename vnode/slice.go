@@ -20,7 +20,7 @@ type Slice[K Key, S any] struct {
 
 // NewSlice returns an empty slice.
 func NewSlice[K Key, S any](ops KeyOps[K], codec Codec[S]) *Slice[K, S] {
-	s := &Slice[K, S]{ops: ops, codec: codec, pages: newDirectory[K, S]()}
+	s := &Slice[K, S]{ops: ops, codec: codec, pages: newDirectory[K, S](0)}
 	s.sealed, s.live = loaded, stampOf(loaded+1)
 	return s
 }

@@ -162,6 +162,28 @@ func BenchmarkCapture(b *testing.B) {
 	b.ReportMetric(float64(len(delta))/keys, "B/key")
 }
 
+// BenchmarkLoad measures what a vnode of a 256th of two million keys does with its sealed base when it is restored.
+func BenchmarkLoad(b *testing.B) {
+	const keys = 2 * benchKeys / benchVnodes
+	ops := vnode.NewKeyOps[int64]()
+	from := vnode.NewSlice(ops, vnode.CBOR[[96]byte]())
+	for e := range event(keys) {
+		from.Upsert(ops.Hash(e.key()), e.key())
+	}
+	delta, _, err := from.Capture(nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		s := vnode.NewSlice(ops, vnode.CBOR[[96]byte]())
+		if err := s.Load(delta); err != nil || s.Len() != keys {
+			b.Fatal(s.Len(), err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/keys, "ns/key")
+	b.ReportMetric(0, "ns/op")
+}
+
 func report(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchEvents, "ns/record")
 	b.ReportMetric(0, "ns/op")

@@ -68,6 +68,9 @@ func (s *Slice[K, S]) Sealed(m Mark) {
 // Bytes that are no delta, no key or no state of this slice are an error that wraps [ErrDelta], [ErrKey] or the
 // codec's error; the slice is then half loaded and of no use.
 func (s *Slice[K, S]) Load(delta []byte) error {
+	if s.keys == 0 && !s.graves {
+		s.pages = newDirectory[K, S](countKeys(delta)) // no page is split or moved while it fills
+	}
 	rest := delta
 	for len(rest) > 0 {
 		at := len(delta) - len(rest)
@@ -82,6 +85,22 @@ func (s *Slice[K, S]) Load(delta []byte) error {
 	}
 	s.pages.shrink(s.ops)
 	return nil
+}
+
+// countKeys counts the entries of a delta that are no tombstones, up to where it is no delta any more.
+func countKeys(delta []byte) int {
+	n := 0
+	for len(delta) > 0 {
+		e, rest, err := NextEntry(delta)
+		if err != nil {
+			break
+		}
+		if !e.Deleted {
+			n++
+		}
+		delta = rest
+	}
+	return n
 }
 
 func (s *Slice[K, S]) load(in Entry) error {

@@ -1,5 +1,7 @@
 package vnode
 
+import "slices"
+
 // entry is one key of a slice, in a slot of a page. A slot with stamp none is empty.
 type entry[K Key, S any] struct {
 	stamp stamp
@@ -38,6 +40,8 @@ const (
 	maxSlots = 4096
 	// maxDepth bounds the directory where hashes are alike against all odds; such a page grows above maxSlots.
 	maxDepth = 20
+	// evenKeys is how many keys a page of maxSlots is meant to have beside others: what chance adds leaves it unsplit.
+	evenKeys = maxSlots * 11 / 16
 	// blockSlots is the number of slots side by side that share a bit of page.touched.
 	blockSlots = maxSlots / 64
 )
@@ -177,9 +181,21 @@ type directory[K Key, S any] struct {
 	list   []*page[K, S] // each page once
 }
 
-func newDirectory[K Key, S any]() directory[K, S] {
-	p := newPage[K, S](minSlots, 0)
-	return directory[K, S]{byBits: []*page[K, S]{p}, list: []*page[K, S]{p}}
+// newDirectory has about the pages that it would have if so many keys had been inserted.
+func newDirectory[K Key, S any](keys int) directory[K, S] {
+	slots, bits := minSlots, uint8(0)
+	for 4*keys > 3*slots && slots < maxSlots {
+		slots *= 2
+	}
+	for 4*keys > 3*maxSlots && keys>>bits > evenKeys && bits < maxDepth {
+		bits++
+	}
+	d := directory[K, S]{bits: bits}
+	for range 1 << bits {
+		d.list = append(d.list, newPage[K, S](slots, bits))
+	}
+	d.byBits = slices.Clone(d.list)
+	return d
 }
 
 func (d *directory[K, S]) of(hash uint64) *page[K, S] { return d.byBits[hash>>1>>((63-d.bits)&63)] }
