@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -248,6 +249,7 @@ type frameWriter struct {
 	frames []frameInfo
 	stored []*storedFrame
 	busy   sync.WaitGroup
+	share  atomic.Int64 // what the last large frame took of its raw bytes, in 256ths
 }
 
 // frameBuffers are used for one frame after another.
@@ -294,7 +296,10 @@ func (w *frameWriter) compress(raw []byte) {
 	w.busy.Go(func() {
 		runtime.Gosched()
 		if len(raw) > frameTarget {
-			stored.data = w.zstd.EncodeAll(raw, nil) // too large to be kept
+			// Too large to be kept: it gets a buffer of about its size, for one that grows copies all it has again and again.
+			about := len(raw) * int(w.share.Load()+8) >> 8
+			stored.data = w.zstd.EncodeAll(raw, make([]byte, 0, about))
+			w.share.Store(int64(len(stored.data)) << 8 / int64(len(raw)))
 		} else {
 			buffers.stored = w.zstd.EncodeAll(raw, buffers.stored[:0])
 			stored.data = bytes.Clone(buffers.stored)
