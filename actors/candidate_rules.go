@@ -86,14 +86,24 @@ func (f *FollowerRules) lead() []FollowerEffect {
 	return []FollowerEffect{{Search: true}}
 }
 
-// leadAt is when this instance tries to begin a term if nothing happens until then; false: as things are it does not.
+// leadAt is when this instance tries to begin a term if nothing happens until then; false: as things are it does not. One
+// that leaves lets the others go first; that there are any who stay it does not know.
 func (f *FollowerRules) leadAt() (time.Duration, bool) {
+	at, may := f.turnAt()
+	if may && f.role.Elects != nil && f.says.Leaving && !f.lasts() {
+		return at + f.role.Elects.Outside, slices.Contains(f.rec.Assignment.Members, f.self)
+	}
+	return at, may
+}
+
+// turnAt is leadAt of an instance that stays.
+func (f *FollowerRules) turnAt() (time.Duration, bool) {
 	switch {
 	case f.leading || f.rec == nil || f.role.Client:
 		return 0, false
 	case f.role.Leads:
 		return 0, true
-	case f.role.Elects == nil || (f.says.Leaving && !f.lasts()):
+	case f.role.Elects == nil:
 		return 0, false
 	}
 	e, coordinator := f.role.Elects, f.rec.Coordinator
