@@ -380,16 +380,16 @@ func (c *CoordinatorRules) Folded(f *backend.Fold) []Effect {
 	return c.step()
 }
 
-// awaited returns the number from which on the next seal can take every fold that is overdue; false if one is not there.
-func (c *CoordinatorRules) awaited() (number uint64, ok bool) {
+// awaited returns the number from which on the next seal can take every fold that is overdue, or whose fold is not there.
+func (c *CoordinatorRules) awaited() (number uint64, lacking string) {
 	for _, instance := range c.overdue {
-		f := c.foldOf(instance)
-		if f == nil {
-			return 0, false
+		i := slices.IndexFunc(c.folds, func(f *backend.Fold) bool { return f.Ref.Instance == instance && !f.Late(c.rec.Epoch) })
+		if i < 0 {
+			return 0, instance
 		}
-		number = max(number, uint64(f.Ref.Epoch))
+		number = max(number, uint64(c.folds[i].Ref.Epoch))
 	}
-	return number, true
+	return number, ""
 }
 
 // AwaitsFold names an instance without whose fold the next epoch, which is wanted, is not opened; empty if there is none.
@@ -397,22 +397,8 @@ func (c *CoordinatorRules) AwaitsFold() string {
 	if !c.reigns || c.attempt != nil || !c.wanted && !c.movesNow() {
 		return ""
 	}
-	for _, instance := range c.overdue {
-		if c.foldOf(instance) == nil {
-			return instance
-		}
-	}
-	return ""
-}
-
-// foldOf is a fold of an instance that can enter yet.
-func (c *CoordinatorRules) foldOf(instance string) *backend.Fold {
-	for _, f := range c.folds {
-		if f.Ref.Instance == instance && !f.Late(c.rec.Epoch) {
-			return f
-		}
-	}
-	return nil
+	_, lacking := c.awaited()
+	return lacking
 }
 
 // step does the next thing that is due.
@@ -447,8 +433,8 @@ func (c *CoordinatorRules) step() []Effect {
 // mayOpen reports whether an epoch is wanted, nobody is lacking who must take part, none waits too long for the sinks,
 // and no fold must be awaited.
 func (c *CoordinatorRules) mayOpen() bool {
-	_, folded := c.awaited()
-	return (c.wanted || c.movesNow()) && c.Lacks() == nil && len(c.waiting) < maxWaiting && folded
+	_, lacking := c.awaited()
+	return (c.wanted || c.movesNow()) && c.Lacks() == nil && len(c.waiting) < maxWaiting && lacking == ""
 }
 
 // owesRecord reports whether an emission is to be recorded without an epoch: the system goes idle.
