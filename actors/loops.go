@@ -97,6 +97,7 @@ func (in *Instance[K, E, S, R]) restore(vnodes []vnode.ID) (left []vnode.ID, err
 	var size uint64
 	loaded, had := in.loads.take(vnodes)
 	defer poke(in.planAt) // which may have been stopped for this
+	defer poke(in.sealedAt)
 	for _, v := range vnodes {
 		if _, some := had[v]; !some {
 			had[v] = backend.Loaded{}
@@ -126,6 +127,11 @@ func (in *Instance[K, E, S, R]) restore(vnodes []vnode.ID) (left []vnode.ID, err
 		err = fmt.Errorf("vnode %d was not restored", left[0])
 	}
 	return left, err
+}
+
+// awaitsSlices reports whether a vnode that is owned has not got its slice.
+func (in *Instance[K, E, S, R]) awaitsSlices() bool {
+	return slices.ContainsFunc(in.newest.Load().owned, func(v vnode.ID) bool { return !in.living[v].Load() })
 }
 
 // serve says so when every vnode that is owned has its slice for the first time.
@@ -160,7 +166,7 @@ func (in *Instance[K, E, S, R]) give(k *known, r backend.RestoredSlice, loaded *
 	return nil
 }
 
-// compactLoop folds what every seal leaves to be folded, one fold at a time, beside the actors.
+// compactLoop folds what every seal leaves to be folded, beside the actors. Vnodes that wait for their slices go first.
 func (in *Instance[K, E, S, R]) compactLoop() {
 	ahead, retry, packer := uint64(2), newBackoff(), new(backend.Packer)
 	for {
@@ -169,7 +175,10 @@ func (in *Instance[K, E, S, R]) compactLoop() {
 			return
 		case <-in.sealedAt:
 		}
-		fold, err := in.compact(packer, ahead)
+		if in.awaitsSlices() {
+			continue // whoever gives them pokes
+		}
+		folds, err := in.compact(packer, ahead)
 		if err != nil {
 			packer = new(backend.Packer)
 			in.problems.failed(doCompact, err)
@@ -181,15 +190,12 @@ func (in *Instance[K, E, S, R]) compactLoop() {
 		}
 		in.problems.fine(doCompact)
 		retry.tries = 0
-		if fold == nil {
-			continue
-		}
 		// A fold that came too late for its name is lost: name the next one further ahead.
-		if fold.Late(in.newest.Load().rec.Epoch) {
+		if sealed := in.newest.Load().rec.Epoch; slices.ContainsFunc(folds, func(f *backend.Fold) bool { return f.Late(sealed) }) {
 			in.meters.foldsLate.Add(1)
 			ahead = min(2*ahead, maxAhead)
 		}
-		in.awaitFold(fold)
+		in.awaitFolds(folds)
 	}
 }
 
@@ -199,47 +205,54 @@ const (
 	maxAhead = 64
 )
 
-// compact folds once, if anything is to be folded. The segment's name allows it to enter with the epoch that many
-// ahead of the newest, so that writing it may take as long.
-func (in *Instance[K, E, S, R]) compact(packer *backend.Packer, ahead uint64) (*backend.Fold, error) {
+// compact folds once what is to be folded together, if anything is. The segments' names allow them to enter with the epoch
+// that many ahead of the newest, so that writing them may take as long.
+func (in *Instance[K, E, S, R]) compact(packer *backend.Packer, ahead uint64) ([]*backend.Fold, error) {
 	k := in.newest.Load()
 	rec := k.rec
 	var vnodes vnode.Set
 	for _, v := range k.owned {
 		vnodes.Add(v)
 	}
-	plan, ok := backend.PlanCompaction(rec, vnodes, in.folds())
-	if !ok {
+	plans := backend.PlanCompaction(rec, vnodes, in.folds())
+	if len(plans) == 0 {
 		return nil, nil
-	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return nil, err
 	}
 	if backend.Overdue(rec, vnodes, in.folds()) {
 		ahead = 1 // no epoch is opened meanwhile
 	}
-	fold, err := packer.Compact(in.ctx, in.segments, rec, plan, func() backend.FoldName {
-		return backend.FoldName{Epoch: vnode.Epoch(in.newest.Load().rec.High + ahead), ID: id, Writer: in.self}
+	folds, err := packer.Compact(in.ctx, in.segments, rec, plans, func() (backend.FoldName, error) {
+		id, err := uuid.NewV7()
+		return backend.FoldName{Epoch: vnode.Epoch(in.newest.Load().rec.High + ahead), ID: id, Writer: in.self}, err
 	})
-	if err == nil {
-		in.meters.fold(fold)
-		in.tell(fold)
+	for _, f := range folds {
+		in.meters.fold(f)
 	}
-	return fold, err
+	in.tellFolds(folds)
+	return folds, err
 }
 
-// awaitFold waits until a fold has entered the ledger or cannot any more: the next is planned on what it leaves. A
-// coordinator elsewhere is told again: it may have heard nothing, or be another by now, and may open no epoch without it.
-func (in *Instance[K, E, S, R]) awaitFold(f *backend.Fold) {
-	late := func() bool { return f.Late(in.newest.Load().rec.Epoch) }
+// tellFolds tells the coordinator of folds that are to enter together.
+func (in *Instance[K, E, S, R]) tellFolds(folds []*backend.Fold) {
+	for _, f := range folds {
+		in.tell(f)
+	}
+}
+
+// awaitFolds waits until folds have entered the ledger or cannot any more: the next are planned on what they leave. A
+// coordinator elsewhere is told again: it may have heard nothing, or be another by now, and may open no epoch without them.
+func (in *Instance[K, E, S, R]) awaitFolds(folds []*backend.Fold) {
+	late := func() bool {
+		sealed := in.newest.Load().rec.Epoch
+		return !slices.ContainsFunc(folds, func(f *backend.Fold) bool { return !f.Late(sealed) })
+	}
 	for in.ctx.Err() == nil && !late() {
 		term := in.newest.Load().rec.Term
 		wait, cancel := context.WithTimeout(in.ctx, foldAgain)
 		_ = in.await(wait, func() bool { return late() || in.newest.Load().rec.Term != term }) // it is the same to it why
 		cancel()
 		if !late() {
-			in.tell(f)
+			in.tellFolds(folds)
 		}
 	}
 }

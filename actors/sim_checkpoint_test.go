@@ -160,22 +160,20 @@ func (p *process) compact() {
 		vnodes.Add(v)
 	}
 	rec := p.rec
-	plan, worth := backend.PlanCompaction(rec, vnodes, w.policy)
-	if !worth {
-		return
+	for _, plan := range backend.PlanCompaction(rec, vnodes, w.policy) {
+		p.folding++
+		w.request(p, func() {
+			f, segment, ok := w.store.fold(rec, plan, w.mutation == tombstonesDropped)
+			if !ok {
+				p.folding--
+				p.missed(rec)
+				return
+			}
+			f.Ref.Epoch, f.Ref.Instance, f.Ref.ID = p.rec.Epoch+1+vnode.Epoch(w.r.IntN(2)), p.self.Instance, w.uuid()
+			segment.epoch = f.Ref.Epoch
+			w.request(p, func() { p.folded(f, segment) })
+		})
 	}
-	p.folding++
-	w.request(p, func() {
-		f, segment, ok := w.store.fold(rec, plan, w.mutation == tombstonesDropped)
-		if !ok {
-			p.folding--
-			p.missed(rec)
-			return
-		}
-		f.Ref.Epoch, f.Ref.Instance, f.Ref.ID = p.rec.Epoch+1+vnode.Epoch(w.r.IntN(2)), p.self.Instance, w.uuid()
-		segment.epoch = f.Ref.Epoch
-		w.request(p, func() { p.folded(f, segment) })
-	})
 }
 
 func (p *process) folded(f *backend.Fold, segment *simSegment) {

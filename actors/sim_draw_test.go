@@ -64,7 +64,7 @@ func (w *world) draw() dials {
 		loss: pick(0, .02, .05, .1), repeat: pick(0, .03, .1), putLoss: pick(0, .05, .2), sleep: pick(0, .02, .05),
 		chaos: pick(.002, .005, .01, .015), mends: pick(.005, .015, .04), capacity: 4, instances: int(pick(1, 2, 2, 3)), clients: w.chance(.3), pushes: pick(.05, .2, .4), reads: 1 + w.r.IntN(8), window: 2 + w.r.IntN(30), scatter: w.chance(.3),
 		origins: []simOrigin{{name: "s0", length: length()}, {name: "s1", length: length()}},
-		policy:  backend.CompactionPolicy{MaxChain: 3 + w.r.IntN(4), Slack: int64(pick(1, 1<<20))},
+		policy:  backend.CompactionPolicy{MaxChain: 3 + w.r.IntN(4), Slack: int64(pick(1, 1<<20)), Part: int64(pick(1, 1<<20))},
 	}
 	if w.chance(.4) {
 		d.origins = append(d.origins, simOrigin{name: "r0", length: length() / 2, pushes: true})

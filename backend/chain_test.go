@@ -93,13 +93,13 @@ func (s *chainStore) verify(t rapid.TB) []error {
 // compact folds as the plan says into a segment of the next epoch.
 func (s *chainStore) compact(t rapid.TB, plan backend.FoldPlan) *backend.Fold {
 	t.Helper()
-	f, err := backend.Compact(context.Background(), s.objects, s.newest(), plan, func() backend.FoldName {
-		return backend.FoldName{Epoch: s.newest().Epoch + 1, ID: s.id(), Writer: segmentWriter}
+	folds, err := backend.Compact(context.Background(), s.objects, s.newest(), []backend.FoldPlan{plan}, func() (backend.FoldName, error) {
+		return backend.FoldName{Epoch: s.newest().Epoch + 1, ID: s.id(), Writer: segmentWriter}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return f
+	return folds[0]
 }
 
 func ExampleSegmentRef_Key() {

@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"unsafe"
@@ -12,187 +13,6 @@ import (
 	"github.com/sheaf-go/sheaf/vnode"
 )
 
-// Compaction keeps chains short and the store small, beside the vnodes, which only ever write what changed. It folds
-// when one of two bounds is passed, and then enough that the work is paid for by what was written since the last:
-//
-//   - what is not live outweighs half of what is: everything is folded. How much is live is estimated from below, as if
-//     every entry of a delta stood for one in the bases, and all values were of one size. It waits until there is more
-//     than [CompactionPolicy.Slack] to win;
-//   - the deltas are as many as a chain may have: from the oldest on that weighs less than all newer ones together.
-//
-// A fold takes time, in which epochs go on. Where that would take them past a harder bound, no epoch is opened before the
-// fold is there to enter with it (see [Overdue]): so what a record names is at most twice the live state, or wastes about
-// the slack, and no chain is longer than four thirds of [CompactionPolicy.MaxChain] (I8).
-
-// CompactionPolicy bounds what compaction lets grow.
-type CompactionPolicy struct {
-	MaxChain int   // segments in a chain that is to be folded; default 12, at least 3
-	Slack    int64 // bytes that may be wasted without a fold; default 256 KiB
-}
-
-func (p CompactionPolicy) withDefaults() CompactionPolicy {
-	if p.MaxChain == 0 {
-		p.MaxChain = 12
-	}
-	if p.Slack == 0 {
-		p.Slack = 256 << 10
-	}
-	p.MaxChain = max(p.MaxChain, 3)
-	return p
-}
-
-// FoldPlan says what to fold: of each vnode, the segments among these that need it in the record planned on.
-type FoldPlan struct {
-	Vnodes   vnode.Set
-	Segments []SegmentRef // in the order of the record
-}
-
-// weight is a segment as far as it matters to a set of vnodes.
-type weight struct {
-	place               int
-	base, newest        bool
-	live, dead, entries int64 // dead: of no use to any vnode any more, nor to the newest epoch's emission
-}
-
-// weigh weighs the segments of the record that any of these vnodes needs.
-func weigh(rec *Record, vnodes vnode.Set) []weight {
-	var all []weight
-	for i := range rec.Segments {
-		s := &rec.Segments[i]
-		ours, needed := int64(len(shared(s.Vnodes, vnodes))), int64(s.Vnodes.Len())
-		if ours == 0 {
-			continue
-		}
-		share := func(n int64) int64 { return n * ours / needed }
-		w := weight{place: i, base: s.From == 0, newest: s.Through == rec.Epoch, live: share(s.Live), entries: share(s.Entries)}
-		if !w.newest {
-			w.dead = share(s.Size - s.Live)
-		}
-		all = append(all, w)
-	}
-	return all
-}
-
-// shared lists the vnodes that are in both sets.
-func shared(a, b vnode.Set) []vnode.ID {
-	var both []vnode.ID
-	for v := range a.All {
-		if b.Has(v) {
-			both = append(both, v)
-		}
-	}
-	return both
-}
-
-// total adds weights up.
-func total(all []weight) weight {
-	var t weight
-	for _, w := range all {
-		t.live, t.dead, t.entries = t.live+w.live, t.dead+w.dead, t.entries+w.entries
-	}
-	return t
-}
-
-// burden is what the chains of some vnodes weigh together.
-type burden struct {
-	all, bases, changes []weight
-	live                int64 // at least that much of it is
-	waste               int64 // the rest
-	chain               int   // at most that long
-}
-
-func burdenOf(all []weight) burden {
-	x := burden{all: all}
-	for _, w := range all {
-		if w.base {
-			x.bases = append(x.bases, w)
-		} else {
-			x.changes = append(x.changes, w)
-		}
-	}
-	b, d := total(x.bases), total(x.changes)
-	if b.entries > 0 {
-		replaced := float64(b.live) * float64(d.entries) / float64(b.entries)
-		x.live = max(0, b.live+d.live-int64(replaced))
-	}
-	x.waste = b.live + b.dead + d.live + d.dead - x.live
-	x.chain = max(len(x.changes)+1, len(x.bases))
-	return x
-}
-
-// outweighed reports whether everything is to be folded for what that wins.
-func (x *burden) outweighed(p CompactionPolicy) bool { return 2*x.waste > x.live && x.waste > p.Slack }
-
-// PlanCompaction says whether anything of these vnodes is to be folded, and what. Fewer vnodes make smaller folds: the
-// chains of disjoint sets have nothing to do with each other.
-func PlanCompaction(rec *Record, vnodes vnode.Set, policy CompactionPolicy) (FoldPlan, bool) {
-	policy = policy.withDefaults()
-	x := burdenOf(weigh(rec, vnodes))
-	full := x.chain >= policy.MaxChain
-	switch {
-	case x.outweighed(policy):
-		return planOf(rec, vnodes, x.all), true
-	case full && (x.live+x.waste <= policy.Slack || len(x.bases) >= policy.MaxChain):
-		return planOf(rec, vnodes, x.all), true
-	case full:
-		return planOf(rec, vnodes, lightTail(x.changes)), true
-	}
-	return FoldPlan{}, false
-}
-
-// Overdue reports whether the fold that [PlanCompaction] plans for these vnodes, which must be those of one instance, must
-// enter with the next epoch: one more delta like the last could take what is stored past twice what is live, or a chain
-// past its bound.
-func Overdue(rec *Record, vnodes vnode.Set, policy CompactionPolicy) bool {
-	policy = policy.withDefaults()
-	x := burdenOf(weigh(rec, vnodes))
-	var last int64
-	for _, w := range x.all {
-		if w.newest {
-			last += w.live
-		}
-	}
-	most := policy.MaxChain + policy.MaxChain/3
-	return x.chain >= most && longestOf(rec, vnodes) >= most ||
-		x.outweighed(policy) && x.waste+last > x.live
-}
-
-// longestOf is the longest chain of any of these vnodes. They may come from several owners, each with segments of its own:
-// then the chain of no vnode is as long as all of those together.
-func longestOf(rec *Record, vnodes vnode.Set) int {
-	chains := make([]int, rec.Identity.Capacity)
-	for i := range rec.Segments {
-		for _, v := range shared(rec.Segments[i].Vnodes, vnodes) {
-			chains[v]++
-		}
-	}
-	return slices.Max(chains)
-}
-
-// lightTail returns the newest segments, from the oldest on that weighs less than all newer ones together; half of
-// them if there is none such. At least two.
-func lightTail(changes []weight) []weight {
-	for i := range len(changes) - 1 {
-		if changes[i].live < total(changes[i+1:]).live {
-			return changes[i:]
-		}
-	}
-	return changes[min(len(changes)/2, len(changes)-2):]
-}
-
-func planOf(rec *Record, vnodes vnode.Set, weights []weight) FoldPlan {
-	var p FoldPlan
-	for _, w := range weights {
-		s := rec.Segments[w.place]
-		s.Vnodes = s.Vnodes.Clone()
-		p.Segments = append(p.Segments, s)
-		for _, v := range shared(s.Vnodes, vnodes) {
-			p.Vnodes.Add(v)
-		}
-	}
-	return p
-}
-
 // FoldName names the segment of a fold, once its content stands.
 type FoldName struct {
 	Epoch  vnode.Epoch // above all sealed ones; the later it is asked for, the longer the fold may enter
@@ -200,40 +20,41 @@ type FoldName struct {
 	Writer vnode.Member
 }
 
-// Compact carries out a plan made on rec and puts the segment, if anything is left to put. One part of the vnodes is
-// in memory at a time, beside the compressed result. name is called when all is folded.
-func Compact(ctx context.Context, objects Objects, rec *Record, plan FoldPlan, name func() FoldName) (*Fold, error) {
-	return new(Packer).Compact(ctx, objects, rec, plan, name)
+// Compact carries out plans made on rec, and puts a segment for each of which anything is left to put. 16 MiB of the slices
+// are in memory at a time, beside the compressed result of a plan. name is called for each plan once all of that is folded.
+func Compact(ctx context.Context, objects Objects, rec *Record, plans []FoldPlan, name func() (FoldName, error)) ([]*Fold, error) {
+	return new(Packer).Compact(ctx, objects, rec, plans, name)
 }
 
 // Compact is the function of that name, in memory that the packer uses again. After an error the packer must not be used any
 // more: a request that was given up on may still be reading its bytes.
-func (p *Packer) Compact(ctx context.Context, objects Objects, rec *Record, plan FoldPlan, name func() FoldName) (*Fold, error) {
-	f, err := newFolder(ctx, objects, rec, plan, p)
-	if err != nil {
-		return nil, fmt.Errorf("compact behind epoch %d: %w", rec.Epoch, err)
-	}
-	defer f.builder.wait()
-	for _, part := range f.chains.split(foldBytes) {
-		if err := f.chains.load(ctx, part, f.add); err != nil {
+func (p *Packer) Compact(ctx context.Context, objects Objects, rec *Record, plans []FoldPlan, name func() (FoldName, error)) ([]*Fold, error) {
+	folders := make([]*folder, len(plans))
+	for i := range plans {
+		var err error
+		if folders[i], err = newFolder(rec, &plans[i]); err != nil {
 			return nil, fmt.Errorf("compact behind epoch %d: %w", rec.Epoch, err)
 		}
 	}
-	n := name()
-	seg, err := f.builder.finish(SegmentMeta{
-		Kind: SegmentFold, Epoch: n.Epoch, Through: plan.Segments[len(plan.Segments)-1].Through,
-		Writer: n.Writer, ID: n.ID, Capacity: rec.Identity.Capacity, App: rec.Identity.App,
-	})
+	open, err := openPlans(ctx, Restorer{Objects: objects, Record: rec}, folders)
 	if err != nil {
 		return nil, fmt.Errorf("compact behind epoch %d: %w", rec.Epoch, err)
 	}
-	f.fold.Ref = seg.Ref
-	if seg.Ref.Vnodes.Len() > 0 {
-		if err := seg.Put(ctx, objects); err != nil {
-			return nil, err
+	folds := make([]*Fold, len(plans))
+	for i, f := range folders {
+		f.chains = open.only(plans[i].Vnodes)
+		seg, err := f.fill(ctx, p, name)
+		if err != nil {
+			return nil, fmt.Errorf("compact behind epoch %d: %w", rec.Epoch, err)
 		}
+		if seg.Ref.Vnodes.Len() > 0 {
+			if err := seg.Put(ctx, objects); err != nil {
+				return nil, err
+			}
+		}
+		folds[i] = f.fold
 	}
-	return f.fold, nil
+	return folds, nil
 }
 
 // foldBytes is how much of the slices is in memory at once, uncompressed, unless a single vnode takes more.
@@ -241,6 +62,7 @@ const foldBytes = 16 << 20
 
 // folder folds the chains of a plan, one vnode after another.
 type folder struct {
+	plan    *FoldPlan
 	chains  *chains
 	builder *segmentBuilder
 	fold    *Fold
@@ -248,8 +70,8 @@ type folder struct {
 	seen    keySet
 }
 
-func newFolder(ctx context.Context, objects Objects, rec *Record, plan FoldPlan, packer *Packer) (*folder, error) {
-	f := &folder{fold: &Fold{Runs: make([]FoldedRun, len(plan.Segments))}, runs: map[int]*FoldedRun{}, seen: keySet{}}
+func newFolder(rec *Record, plan *FoldPlan) (*folder, error) {
+	f := &folder{plan: plan, fold: &Fold{Runs: make([]FoldedRun, len(plan.Segments))}, runs: map[int]*FoldedRun{}, seen: keySet{}}
 	for i, s := range plan.Segments {
 		place := slices.IndexFunc(rec.Segments, func(r SegmentRef) bool { return r.same(&s) })
 		if place < 0 {
@@ -258,20 +80,52 @@ func newFolder(ctx context.Context, objects Objects, rec *Record, plan FoldPlan,
 		f.fold.Runs[i].Segment = s
 		f.runs[place] = &f.fold.Runs[i]
 	}
-	run := func(v vnode.ID) []int {
-		return slices.DeleteFunc(rec.Chain(v), func(place int) bool { return f.runs[place] == nil })
+	return f, nil
+}
+
+// openPlans opens what all folders need, each segment once.
+func openPlans(ctx context.Context, r Restorer, folders []*folder) (*chains, error) {
+	of := map[vnode.ID]*folder{}
+	for _, f := range folders {
+		for v := range f.plan.Vnodes.All {
+			of[v] = f
+		}
 	}
-	var err error
-	restorer := Restorer{Objects: objects, Record: rec}
-	if f.chains, err = restorer.open(ctx, slices.Collect(plan.Vnodes.All), run); err != nil {
+	open, err := r.open(ctx, slices.Collect(maps.Keys(of)), func(v vnode.ID) []int {
+		return slices.DeleteFunc(r.Record.Chain(v), func(place int) bool { return of[v].runs[place] == nil })
+	})
+	if err != nil {
 		return nil, err
 	}
-	f.chains.atOnce = 1 // it may take its time, and the processors are others'
-	if slices.ContainsFunc(f.chains.of, func(run []int) bool { return len(run) == 0 }) {
-		return nil, fmt.Errorf("the plan was not made on %s", recordKey(rec.Seq))
+	open.atOnce = 1 // it may take its time, and the processors are others'
+	if slices.ContainsFunc(open.of, func(run []int) bool { return len(run) == 0 }) {
+		return nil, fmt.Errorf("the plan was not made on %s", recordKey(r.Record.Seq))
 	}
-	f.builder, err = packer.begin(len(f.chains.vnodes))
-	return f, err
+	return open, nil
+}
+
+// fill folds all of the plan into a segment, which is the packer's until it makes the next.
+func (f *folder) fill(ctx context.Context, packer *Packer, name func() (FoldName, error)) (seg Segment, err error) {
+	if f.builder, err = packer.begin(len(f.chains.vnodes)); err != nil {
+		return seg, err
+	}
+	defer f.builder.wait()
+	for _, part := range f.chains.split(foldBytes) {
+		if err := f.chains.load(ctx, part, f.add); err != nil {
+			return seg, err
+		}
+	}
+	rec := f.chains.record
+	n, err := name()
+	if err != nil {
+		return seg, err
+	}
+	seg, err = f.builder.finish(SegmentMeta{
+		Kind: SegmentFold, Epoch: n.Epoch, Through: f.plan.Segments[len(f.plan.Segments)-1].Through,
+		Writer: n.Writer, ID: n.ID, Capacity: rec.Identity.Capacity, App: rec.Identity.App,
+	})
+	f.fold.Ref = seg.Ref
+	return seg, err
 }
 
 // add folds the run of one vnode.

@@ -140,6 +140,18 @@ func (r Restorer) open(ctx context.Context, vnodes []vnode.ID, chain func(vnode.
 	return c, c.check()
 }
 
+// only are the chains of some of the vnodes.
+func (c *chains) only(vnodes vnode.Set) *chains {
+	some := *c
+	some.vnodes, some.of = nil, nil
+	for i, v := range c.vnodes {
+		if vnodes.Has(v) {
+			some.vnodes, some.of = append(some.vnodes, v), append(some.of, c.of[i])
+		}
+	}
+	return &some
+}
+
 // openAll opens the wanted segments of the record; the others are nil.
 func (r Restorer) openAll(ctx context.Context, want func(*SegmentRef) bool) ([]*SegmentReader, error) {
 	d, err := newSegmentDecoder()

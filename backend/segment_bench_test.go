@@ -100,13 +100,15 @@ func BenchmarkCompact(b *testing.B) {
 		}
 		s.seal(b, changed...)
 	}
-	plan, ok := backend.PlanCompaction(s.newest(), everyVnode(256), backend.CompactionPolicy{})
-	if !ok {
+	plans := backend.PlanCompaction(s.newest(), everyVnode(256), backend.CompactionPolicy{})
+	if len(plans) == 0 {
 		b.Fatal("nothing to fold")
 	}
 	b.SetBytes(size + size*7/8)
 	b.ReportAllocs()
 	for b.Loop() {
-		s.compact(b, plan)
+		for _, plan := range plans {
+			s.compact(b, plan)
+		}
 	}
 }

@@ -38,6 +38,7 @@ const elasticEnv = "SHEAF_BENCH_ELASTIC"
 type elasticMember struct {
 	URL, ID, Gossip, Seed string
 	Keys                  uint64
+	Began                 time.Time
 }
 
 const (
@@ -47,8 +48,22 @@ const (
 	torrent        = 100_000 // until then
 )
 
-// growing is a source that first brings keys, at the pace of a torrent, and then changes them in a trickle.
-type growing struct{ source, keys uint64 }
+// growing is a source that first brings keys, at the pace of a torrent, and then changes them in a trickle. It is a log:
+// what was written is there at once for whoever reads it again.
+type growing struct {
+	source, keys uint64
+	began        time.Time
+}
+
+// written is how many events the source has at a time.
+func (g growing) written(at time.Time) uint64 {
+	fill, old := g.keys/elasticSources, at.Sub(g.began).Seconds()
+	filling := float64(fill) / torrent
+	if old < filling {
+		return uint64(max(0, old) * torrent)
+	}
+	return fill + uint64((old-filling)*trickle)
+}
 
 func (g growing) Open(_ context.Context, at uint64) (sheaf.Reader[blobEvent], error) {
 	return &growingReader{growing: g, at: at}, nil
@@ -60,21 +75,18 @@ type growingReader struct {
 }
 
 func (r *growingReader) Read(ctx context.Context, into []blobEvent) (int, error) {
-	fill := r.keys / elasticSources
-	pace := torrent
-	if r.at >= fill {
-		pace = trickle
+	for r.written(time.Now()) <= r.at {
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
-	n := min(len(into), pace/50)
-	select {
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	case <-time.After(20 * time.Millisecond):
-	}
+	n := int(min(uint64(len(into)), r.written(time.Now())-r.at))
 	for i := range into[:n] {
 		p := r.at + uint64(i)
 		nth := p*elasticSources + r.source
-		if p >= fill {
+		if p >= r.keys/elasticSources {
 			nth = p * 0x9E3779B97F4A7C15 % r.keys
 		}
 		into[i].key = keyOf(nth)
@@ -111,7 +123,7 @@ func runElastic(arguments string) error {
 		return err
 	}
 	for i := range uint64(elasticSources) {
-		if _, err := in.Attach(ctx, fmt.Sprint("s", i), growing{i, m.Keys}); err != nil {
+		if _, err := in.Attach(ctx, fmt.Sprint("s", i), growing{i, m.Keys, m.Began}); err != nil {
 			return err
 		}
 	}
@@ -186,7 +198,7 @@ func newHerd(b *testing.B, keys uint64) *herd {
 		url = "file://" + b.TempDir()
 	}
 	h := &herd{b: b, up: map[string]*exec.Cmd{}, hold: map[string]io.Closer{}}
-	h.base = elasticMember{URL: url, Seed: freeAddress(b), Keys: keys}
+	h.base = elasticMember{URL: url, Seed: freeAddress(b), Keys: keys, Began: time.Now()}
 	b.Cleanup(func() {
 		for id := range h.up {
 			h.kill(id)
@@ -302,10 +314,11 @@ func even(n int, rec *backend.Record) bool {
 	return len(rec.Assignment.Members) == n && slices.Max(held)-slices.Min(held) <= 1
 }
 
-// grown reports whether every key is there, and the sources trickle.
+// grown reports whether every key is there, and the cluster has caught up with its sources.
 func (h *herd) grown(rec *backend.Record) bool {
+	g := growing{keys: h.base.Keys, began: h.base.Began}
 	for i := range elasticSources {
-		if cut, known := rec.CutOf(fmt.Sprint("s", i)); !known || cut.At < h.base.Keys/elasticSources {
+		if cut, known := rec.CutOf(fmt.Sprint("s", i)); !known || cut.At < max(g.keys/elasticSources, g.written(rec.Time.Add(-time.Second))) {
 			return false
 		}
 	}
