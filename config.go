@@ -19,8 +19,8 @@ type Config struct {
 	// Epoch is the time from one epoch to the next while events come in: how much is replayed after a crash, and how
 	// fresh results are; default 1 s.
 	Epoch time.Duration
-	// SealTimeout is how long an epoch may take to be sealed before it is tried again; it doubles with each try;
-	// default 10 s.
+	// SealTimeout is how long an epoch may take to be sealed before it is tried again; it doubles with each try, and begins
+	// anew while members are at work on it, up to 16 times in all; default 10 s.
 	SealTimeout time.Duration
 	// Retain is the number of ledger records, and with them of epochs, that stay readable; default 64.
 	Retain int

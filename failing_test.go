@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/sheaf-go/sheaf"
 	"github.com/sheaf-go/sheaf/backend"
@@ -241,6 +242,34 @@ func TestFailingStoreIsVisibleAndHeals(t *testing.T) {
 				healthy(t, in)
 				s.crash(in)
 				wantTallies(t, "after a restart", live(t, s.open(small(), tallies())), map[string]int64{"a": 1})
+			})
+		})
+	}
+}
+
+// A segment that takes longer than an epoch may is waited for while it is being made: to begin again would take longer. One
+// that is not made at all is given up at last.
+func TestEpochsWaitForWhatIsBeingMade(t *testing.T) {
+	for name, c := range map[string]struct {
+		takes     time.Duration
+		abandoned bool
+	}{"longer": {10 * time.Second, false}, "for ever": {time.Hour, true}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, s *store) {
+				cfg := small()
+				cfg.SealTimeout = time.Second
+				in := s.open(cfg, tallies())
+				p := producer(t, in, "p")
+				s.faults.Add(backendtest.Rule{Op: backendtest.Create, Key: "segment/*", Delay: c.takes, Times: 1})
+				send(t, p, event{Key: "a", Add: 1})
+				began := time.Now()
+				flush(t, p)
+				if got := in.Status().Counts.Abandoned > 0; got != c.abandoned {
+					t.Errorf("given up: got %t, want %t", got, c.abandoned)
+				}
+				if took := time.Since(began); took > 20*time.Second {
+					t.Errorf("the epoch was sealed after %v", took)
+				}
 			})
 		})
 	}

@@ -14,6 +14,7 @@ type attempt struct {
 	id       vnode.Attempt
 	demanded bool
 	deadline time.Duration
+	latest   time.Duration // the deadline at most, however much members are at work
 	cuts     map[string]CutNamed
 	captures map[vnode.ID]*captured
 	plan     *Plan // that its seal carries out; nil if nothing moves
@@ -107,6 +108,14 @@ func (c *CoordinatorRules) CaptureFailed(a vnode.Attempt) []Effect {
 	return nil
 }
 
+// Working says that a member is at work on captures of an attempt: it has that much longer. What is large takes its time,
+// and to begin again would take more.
+func (c *CoordinatorRules) Working(a vnode.Attempt) {
+	if c.attempt != nil && c.attempt.id == a {
+		c.attempt.deadline = max(c.attempt.deadline, min(c.now+c.limits.Timeout, c.attempt.latest))
+	}
+}
+
 func (c *CoordinatorRules) pause() time.Duration { return c.limits.Interval << c.backoff }
 
 // openAttempt opens the next number under the newest record; one with which a fold can enter, if one must.
@@ -115,7 +124,7 @@ func (c *CoordinatorRules) openAttempt() []Effect {
 	c.number = max(max(c.number, c.rec.High)+1, from)
 	id := vnode.Attempt{Term: c.rec.Term, Number: c.number, Version: c.rec.Assignment.Version}
 	c.attempt = &attempt{
-		id: id, demanded: c.demand, deadline: c.now + c.limits.Timeout<<c.backoff,
+		id: id, demanded: c.demand, deadline: c.now + c.limits.Timeout<<c.backoff, latest: c.now + c.limits.Timeout<<maxBackoff,
 		cuts: map[string]CutNamed{}, captures: map[vnode.ID]*captured{},
 	}
 	if c.movesNow() {

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -30,8 +31,18 @@ type checkpointer struct {
 	untold   []*actor.PID // vnodes to be told of opening
 	said     *Captured    // newest, told again until its epoch is sealed or an attempt above it is known
 	saidAt   time.Time
-	cancel   context.CancelFunc
+	taken    int   // captures when it last told that it is at work
+	work     *work // on the segment of attempt; nil while that cannot be made
 	packers  freeList[backend.Packer]
+}
+
+// work is a segment that is being made.
+type work struct {
+	attempt  vnode.Attempt
+	captures map[vnode.ID]vnode.Capture
+	ctx      context.Context // ends with the attempt
+	cancel   context.CancelFunc
+	goes     atomic.Bool // it is not there yet, and nothing has failed
 }
 
 // packing is what the checkpointer needs of its instance.
@@ -82,8 +93,12 @@ func (c *checkpointer) begin(ctx actor.Context, m *vnode.OpenAttempt) {
 	}
 }
 
-// remind tells the coordinator again of the newest segment, if that may have been lost on its way.
+// remind tells the coordinator again of the newest segment, if that may have been lost on its way, or that it is being made.
 func (c *checkpointer) remind() {
+	if n := len(c.captures); n > c.taken || c.work != nil && c.work.goes.Load() {
+		c.taken = n
+		c.in.tell(working{c.attempt})
+	}
 	if c.said == nil || c.said.Attempt != c.attempt || vnode.Epoch(c.attempt.Number) <= c.in.sealedEpoch() {
 		c.said = nil
 		return
@@ -101,12 +116,13 @@ func (c *checkpointer) rise(a vnode.Attempt) {
 	}
 	c.drop()
 	c.attempt, c.captures, c.opening = a, map[vnode.ID]vnode.Capture{}, nil
+	c.taken = 0
 }
 
 func (c *checkpointer) drop() {
-	if c.cancel != nil {
-		c.cancel()
-		c.cancel = nil
+	if c.work != nil {
+		c.work.cancel()
+		c.work = nil
 	}
 }
 
@@ -130,35 +146,37 @@ func (c *checkpointer) take(ctx actor.Context, m vnode.Capture) {
 	if !inForce || len(c.captures) < len(owned) {
 		return
 	}
-	all := c.captures
-	c.captures = nil // a later life's capture of this attempt comes too late
-	var put context.Context
-	put, c.cancel = context.WithCancel(context.Background())
+	w := &work{attempt: m.Attempt, captures: c.captures}
+	w.ctx, w.cancel = context.WithCancel(context.Background())
+	w.goes.Store(true)
+	c.work, c.captures = w, nil // a later life's capture of this attempt comes too late
 	root, self := ctx.ActorSystem().Root, ctx.Self()
 	c.in.background(func(bg context.Context) {
-		if captured := c.pack(bg, put, m.Attempt, all); captured != nil {
+		defer w.goes.Store(false)
+		if captured := c.pack(bg, w); captured != nil {
 			root.Send(self, packedUp{captured})
 		}
 	})
 }
 
 // pack makes the segment, puts it and tells of it. It gives up when the attempt is over, and returns nil then.
-func (c *checkpointer) pack(bg, put context.Context, a vnode.Attempt, all map[vnode.ID]vnode.Capture) *Captured {
+func (c *checkpointer) pack(bg context.Context, w *work) *Captured {
 	ctx, cancel := context.WithCancel(bg)
 	defer cancel()
-	defer context.AfterFunc(put, cancel)()
+	defer context.AfterFunc(w.ctx, cancel)()
+	a := w.attempt
 	id, err := uuid.NewV7()
 	if err != nil {
 		c.fail(a, err)
 		return nil
 	}
 	packer := c.packer()
-	segment, err := packer.Encode(backend.CaptureMeta(c.identity, a, c.self, id), captures(all))
+	segment, err := packer.Encode(backend.CaptureMeta(c.identity, a, c.self, id), captures(w.captures))
 	if err != nil {
 		c.fail(a, err)
 		return nil
 	}
-	again, err := c.put(ctx, segment)
+	again, err := c.put(ctx, w, segment)
 	if err != nil {
 		return nil
 	}
@@ -171,7 +189,7 @@ func (c *checkpointer) pack(bg, put context.Context, a vnode.Attempt, all map[vn
 	c.in.troubles().fine(putSegment)
 	m := Captured{Attempt: a, From: c.self, Segment: segment.Ref}
 	parts := merger.Partials{Attempt: a}
-	for v, x := range all {
+	for v, x := range w.captures {
 		m.Notes = append(m.Notes, CaptureNote{Vnode: v, Slice: x.Slice, Base: x.Base, Positions: x.Sources})
 		parts.Parts = append(parts.Parts, merger.Partial{Vnode: v, Slice: x.Slice, Bytes: x.Partial})
 	}
@@ -197,7 +215,7 @@ func (c *checkpointer) fail(a vnode.Attempt, err error) {
 
 // put creates the segment's object, again and again until it stands or the attempt is over. It reports whether more
 // than one try was made.
-func (c *checkpointer) put(ctx context.Context, s backend.Segment) (again bool, err error) {
+func (c *checkpointer) put(ctx context.Context, w *work, s backend.Segment) (again bool, err error) {
 	retry := newBackoff()
 	for ; ; again = true {
 		err := s.Put(ctx, c.store)
@@ -207,6 +225,7 @@ func (c *checkpointer) put(ctx context.Context, s backend.Segment) (again bool, 
 		if ctx.Err() != nil {
 			return true, ctx.Err()
 		}
+		w.goes.Store(false)
 		c.in.troubles().failed(putSegment, err)
 		if err := retry.wait(ctx); err != nil {
 			return true, err

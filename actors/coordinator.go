@@ -89,6 +89,7 @@ type (
 	demand        struct{}
 	conclude      struct{}
 	captureFailed struct{ attempt vnode.Attempt }
+	working       struct{ attempt vnode.Attempt }
 	emitted       struct{ epoch vnode.Epoch }
 	published     struct{ floor uint64 }
 )
@@ -133,6 +134,8 @@ func (c *coordinator) Receive(ctx actor.Context) {
 		c.carry(ctx, c.rules.Captured(m))
 	case captureFailed:
 		c.carry(ctx, c.rules.CaptureFailed(m.attempt))
+	case working:
+		c.rules.Working(m.attempt)
 	case emitted:
 		c.carry(ctx, c.rules.Emitted(m.epoch))
 	case published:

@@ -71,6 +71,9 @@ var (
 	Demand any = demand{}
 )
 
+// WorkingOn is the message that says so of an attempt.
+func WorkingOn(a vnode.Attempt) any { return working{a} }
+
 // Places numbers instances, for tests.
 type Places struct{ places places }
 

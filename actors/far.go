@@ -120,6 +120,8 @@ func controlOf(message any) (*control, error) {
 		return &control{Cut: &m}, nil
 	case captureFailed:
 		return &control{Failed: &m.attempt}, nil
+	case working:
+		return &control{Works: &m.attempt}, nil
 	case *backend.Fold:
 		return &control{Fold: m}, nil
 	case Request:
@@ -258,6 +260,8 @@ func (in *Instance[K, E, S, R]) controlled(from remote.Hello, c *control) {
 		in.tellReign(*c.Cut)
 	case c.Failed != nil:
 		in.tellReign(captureFailed{*c.Failed})
+	case c.Works != nil:
+		in.tellReign(working{*c.Works})
 	case c.Fold != nil:
 		in.tellReign(c.Fold)
 	case c.Ask != nil:

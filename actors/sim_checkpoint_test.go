@@ -86,6 +86,9 @@ func (p *process) put(a vnode.Attempt, group []*packed) {
 		}
 		parts = append(parts, part)
 	}
+	if w.chance(.3) {
+		p.coordinate(func(q *process) { q.coord.Working(a) })
+	}
 	w.request(p, func() {
 		lost := w.chance(w.putLoss)
 		if !lost || w.chance(.5) {

@@ -54,6 +54,7 @@ type control struct {
 	Beat   *beat          `cbor:"8,keyasint,omitempty"`
 	Query  *farQuery      `cbor:"9,keyasint,omitempty"`
 	Found  *farFound      `cbor:"10,keyasint,omitempty"`
+	Works  *vnode.Attempt `cbor:"11,keyasint,omitempty"` // on captures of it
 }
 
 // wish is what an instance asks of the coordinator without saying more.

@@ -59,6 +59,7 @@ func wireFrames(t testing.TB, w actors.Wire) [][]byte {
 	}))
 	add(w.Control(actors.Answer{Ticket: 8, Generation: 2, Epoch: 41, Seq: 77, Err: actors.ErrAttached}))
 	add(w.Control(actors.Demand))
+	add(w.Control(actors.WorkingOn(attempt)))
 	return out
 }
 
