@@ -3,6 +3,7 @@ package sheaf_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,7 +20,13 @@ import (
 	"github.com/sheaf-go/sheaf/internal/storehook"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if n := flag.Lookup("test.parallel"); n.Value.String() == n.DefValue {
+		_ = n.Value.Set("4") // those that are parallel mostly wait
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // event changes the tally of its key.
 type event struct {

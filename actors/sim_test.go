@@ -93,7 +93,7 @@ func TestBrokenRulesAreCaught(t *testing.T) {
 
 // inParallel calls run for each seed below n.
 func inParallel(n int, run func(seed uint64)) {
-	defer debug.SetGCPercent(debug.SetGCPercent(400)) // worlds are small and short-lived
+	defer debug.SetGCPercent(debug.SetGCPercent(2000)) // worlds are small and short-lived
 	var next atomic.Uint64
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {

@@ -21,7 +21,7 @@ import (
 )
 
 var (
-	killsFlag = flag.Int("kills", 5, "times that TestSurvivesKills kills each job")
+	killsFlag = flag.Int("kills", 3, "times that TestSurvivesKills kills each job")
 	inputFlag = flag.String("input", "", "what TestSurvivesKills counts, at 300,000 rows/s and 200 ms an epoch; default: some rows of the sample")
 )
 

@@ -32,7 +32,7 @@ func TestStoppedMemberSlowsTheOthers(t *testing.T) {
 	// lasts longer than it is stopped.
 	input, inFlight, rate, warm := *inputFlag, backend.Size(4<<20), "60000", uint64(700_000)
 	if input == "" {
-		input, inFlight, rate, warm = inputOf(t, 500_000), 256<<10, "30000", 1
+		input, inFlight, rate, warm = inputOf(t, 300_000), 256<<10, "30000", 1
 	} else {
 		input = plain(t, input)
 	}
