@@ -202,13 +202,14 @@ func liveBytes(t *testing.T, objects backend.Objects, rec *backend.Record) int64
 			plan.Vnodes.Add(v)
 		}
 	}
-	folds, err := backend.Compact(t.Context(), backend.Pretend(objects), rec, []backend.FoldPlan{plan}, func() (backend.FoldName, error) {
+	var fold *backend.Fold
+	err := backend.Compact(t.Context(), backend.Pretend(objects), rec, []backend.FoldPlan{plan}, func() (backend.FoldName, error) {
 		return backend.FoldName{Epoch: rec.Epoch + 1, ID: uuid.New(), Writer: tool}, nil
-	})
+	}, func(f *backend.Fold) { fold = f })
 	if err != nil {
 		t.Fatal(err)
 	}
-	return folds[0].Ref.Size
+	return fold.Ref.Size
 }
 
 // finish closes the instance, lets collection catch up, and looks at what is left.

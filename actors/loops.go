@@ -178,7 +178,7 @@ func (in *Instance[K, E, S, R]) compactLoop() {
 		if in.awaitsSlices() {
 			continue // whoever gives them pokes
 		}
-		folds, err := in.compact(packer, ahead)
+		folds, late, err := in.compact(packer, ahead)
 		if err != nil {
 			packer = new(backend.Packer)
 			in.problems.failed(doCompact, err)
@@ -190,10 +190,8 @@ func (in *Instance[K, E, S, R]) compactLoop() {
 		}
 		in.problems.fine(doCompact)
 		retry.tries = 0
-		// A fold that came too late for its name is lost: name the next one further ahead.
-		if sealed := in.newest.Load().rec.Epoch; slices.ContainsFunc(folds, func(f *backend.Fold) bool { return f.Late(sealed) }) {
-			in.meters.foldsLate.Add(1)
-			ahead = min(2*ahead, maxAhead)
+		if late {
+			ahead = min(2*ahead, maxAhead) // name the next ones further ahead
 		}
 		in.awaitFolds(folds)
 	}
@@ -205,9 +203,9 @@ const (
 	maxAhead = 64
 )
 
-// compact folds once what is to be folded together, if anything is. The segments' names allow them to enter with the epoch
-// that many ahead of the newest, so that writing them may take as long.
-func (in *Instance[K, E, S, R]) compact(packer *backend.Packer, ahead uint64) ([]*backend.Fold, error) {
+// compact folds once what is to be folded, if anything is. The name of each fold allows it to enter with the epoch that many
+// ahead of the newest, so that writing it may take as long. It is told of at once; where an epoch waits, all are together.
+func (in *Instance[K, E, S, R]) compact(packer *backend.Packer, ahead uint64) (folds []*backend.Fold, late bool, err error) {
 	k := in.newest.Load()
 	rec := k.rec
 	var vnodes vnode.Set
@@ -216,20 +214,29 @@ func (in *Instance[K, E, S, R]) compact(packer *backend.Packer, ahead uint64) ([
 	}
 	plans := backend.PlanCompaction(rec, vnodes, in.folds())
 	if len(plans) == 0 {
-		return nil, nil
+		return nil, false, nil
 	}
-	if backend.Overdue(rec, vnodes, in.folds()) {
+	overdue := backend.Overdue(rec, vnodes, in.folds())
+	if overdue {
 		ahead = 1 // no epoch is opened meanwhile
 	}
-	folds, err := packer.Compact(in.ctx, in.segments, rec, plans, func() (backend.FoldName, error) {
+	err = packer.Compact(in.ctx, in.segments, rec, plans, func() (backend.FoldName, error) {
 		id, err := uuid.NewV7()
 		return backend.FoldName{Epoch: vnode.Epoch(in.newest.Load().rec.High + ahead), ID: id, Writer: in.self}, err
-	})
-	for _, f := range folds {
+	}, func(f *backend.Fold) {
 		in.meters.fold(f)
+		if f.Late(in.newest.Load().rec.Epoch) { // it is lost
+			in.meters.foldsLate.Add(1)
+			late = true
+		}
+		if folds = append(folds, f); !overdue {
+			in.tell(f)
+		}
+	})
+	if overdue && err == nil {
+		in.tellFolds(folds) // an epoch is opened once the first is heard of
 	}
-	in.tellFolds(folds)
-	return folds, err
+	return folds, late, err
 }
 
 // tellFolds tells the coordinator of folds that are to enter together.

@@ -93,13 +93,14 @@ func (s *chainStore) verify(t rapid.TB) []error {
 // compact folds as the plan says into a segment of the next epoch.
 func (s *chainStore) compact(t rapid.TB, plan backend.FoldPlan) *backend.Fold {
 	t.Helper()
-	folds, err := backend.Compact(context.Background(), s.objects, s.newest(), []backend.FoldPlan{plan}, func() (backend.FoldName, error) {
+	var fold *backend.Fold
+	err := backend.Compact(context.Background(), s.objects, s.newest(), []backend.FoldPlan{plan}, func() (backend.FoldName, error) {
 		return backend.FoldName{Epoch: s.newest().Epoch + 1, ID: s.id(), Writer: segmentWriter}, nil
-	})
+	}, func(f *backend.Fold) { fold = f })
 	if err != nil {
 		t.Fatal(err)
 	}
-	return folds[0]
+	return fold
 }
 
 func ExampleSegmentRef_Key() {

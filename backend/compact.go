@@ -21,40 +21,42 @@ type FoldName struct {
 }
 
 // Compact carries out plans made on rec, and puts a segment for each of which anything is left to put. 16 MiB of the slices
-// are in memory at a time, beside the compressed result of a plan. name is called for each plan once all of that is folded.
-func Compact(ctx context.Context, objects Objects, rec *Record, plans []FoldPlan, name func() (FoldName, error)) ([]*Fold, error) {
-	return new(Packer).Compact(ctx, objects, rec, plans, name)
+// are in memory at a time, beside the compressed result of a plan. For each plan, name is called once all of that is folded,
+// and made when its segment stands.
+func Compact(ctx context.Context, objects Objects, rec *Record, plans []FoldPlan, name func() (FoldName, error), made func(*Fold)) error {
+	return new(Packer).Compact(ctx, objects, rec, plans, name, made)
 }
 
 // Compact is the function of that name, in memory that the packer uses again. After an error the packer must not be used any
 // more: a request that was given up on may still be reading its bytes.
-func (p *Packer) Compact(ctx context.Context, objects Objects, rec *Record, plans []FoldPlan, name func() (FoldName, error)) ([]*Fold, error) {
+func (p *Packer) Compact(
+	ctx context.Context, objects Objects, rec *Record, plans []FoldPlan, name func() (FoldName, error), made func(*Fold),
+) error {
 	folders := make([]*folder, len(plans))
 	for i := range plans {
 		var err error
 		if folders[i], err = newFolder(rec, &plans[i]); err != nil {
-			return nil, fmt.Errorf("compact behind epoch %d: %w", rec.Epoch, err)
+			return fmt.Errorf("compact behind epoch %d: %w", rec.Epoch, err)
 		}
 	}
 	open, err := openPlans(ctx, Restorer{Objects: objects, Record: rec}, folders)
 	if err != nil {
-		return nil, fmt.Errorf("compact behind epoch %d: %w", rec.Epoch, err)
+		return fmt.Errorf("compact behind epoch %d: %w", rec.Epoch, err)
 	}
-	folds := make([]*Fold, len(plans))
 	for i, f := range folders {
 		f.chains = open.only(plans[i].Vnodes)
 		seg, err := f.fill(ctx, p, name)
 		if err != nil {
-			return nil, fmt.Errorf("compact behind epoch %d: %w", rec.Epoch, err)
+			return fmt.Errorf("compact behind epoch %d: %w", rec.Epoch, err)
 		}
 		if seg.Ref.Vnodes.Len() > 0 {
 			if err := seg.Put(ctx, objects); err != nil {
-				return nil, err
+				return err
 			}
 		}
-		folds[i] = f.fold
+		made(f.fold)
 	}
-	return folds, nil
+	return nil
 }
 
 // foldBytes is how much of the slices is in memory at once, uncompressed, unless a single vnode takes more.

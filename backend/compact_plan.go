@@ -17,8 +17,9 @@ import (
 //
 // A fold takes time, in which epochs go on. Where that would take them past a harder bound, no epoch is opened before the
 // folds are there to enter with it (see [Overdue]): so what a record names is at most twice the live state, or wastes about
-// the slack, and no chain is longer than twice [CompactionPolicy.MaxChain] (I8). Parts, and short chains before
-// them, keep that from happening where what changes is little beside what is there.
+// the slack, and no chain is longer than twice [CompactionPolicy.MaxChain] (I8); each part of a fold that was under way by
+// then lets one epoch in. Parts, and short chains before them, keep that from happening where what changes is little beside
+// what is there.
 
 // CompactionPolicy bounds what compaction lets grow.
 type CompactionPolicy struct {
@@ -156,8 +157,8 @@ func (x *burden) tooHeavy() bool {
 	return x.outweighed() && x.waste+last > x.live
 }
 
-// PlanCompaction says what of these vnodes is to be folded: nothing, or plans whose folds are to enter together. Fewer
-// vnodes make smaller folds: the chains of disjoint sets have nothing to do with each other.
+// PlanCompaction says what of these vnodes is to be folded: nothing, or plans of which each makes a
+// fold. Their vnodes are disjoint: their chains have nothing to do with each other.
 func PlanCompaction(rec *Record, vnodes vnode.Set, policy CompactionPolicy) []FoldPlan {
 	x := burdenOf(rec, vnodes, policy)
 	full := x.levels >= x.policy.MaxChain

@@ -258,13 +258,14 @@ func (m *chainModel) fold(t *rapid.T) {
 		return
 	}
 	epoch := vnode.Epoch(max(0, int(m.number)+rapid.SampledFrom([]int{0, 1, 1, 1, 1, 2}).Draw(t, "name")))
-	folds, err := backend.Compact(context.Background(), m.objects, rec, []backend.FoldPlan{plan}, func() (backend.FoldName, error) {
+	var fold *backend.Fold
+	err := backend.Compact(context.Background(), m.objects, rec, []backend.FoldPlan{plan}, func() (backend.FoldName, error) {
 		return backend.FoldName{Epoch: epoch, ID: m.id(), Writer: segmentWriter}, nil
-	})
+	}, func(f *backend.Fold) { fold = f })
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.folds = append(m.folds, folds...)
+	m.folds = append(m.folds, fold)
 }
 
 // A fold reaches as far as any of its vnodes. Of another vnode it may then seem to cover what a second fold stands for, that
