@@ -104,6 +104,7 @@ func (c *CoordinatorRules) Captured(m Captured) []Effect {
 func (c *CoordinatorRules) CaptureFailed(a vnode.Attempt) []Effect {
 	if c.attempt != nil && (a.IsZero() || c.attempt.id == a) && !c.sealed {
 		c.attempt.deadline = min(c.attempt.deadline, c.now+c.pause())
+		c.attempt.latest = c.attempt.deadline // whoever is at work on it works in vain
 	}
 	return nil
 }
