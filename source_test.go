@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sheaf-go/sheaf"
+	"github.com/sheaf-go/sheaf/actors"
 	"github.com/sheaf-go/sheaf/backend/backendtest"
 	"github.com/sheaf-go/sheaf/vnode"
 )
@@ -234,6 +235,9 @@ func TestWaitingSourceDoesNotHoldUpEpochs(t *testing.T) {
 			send(t, p, event{Key: "key 0", Add: 1})
 			flush(t, p)
 		}
+		eventually(t, "the source is read", func() bool {
+			return slices.ContainsFunc(in.Status().Sources, func(s actors.SourceStatus) bool { return s.Read == 100 })
+		})
 		flush(t, in)
 		n, _, _, err := in.GetSealed(t.Context(), "key 0")
 		if err != nil || n != 13 {
