@@ -20,7 +20,7 @@ type Config struct {
 	// fresh results are; default 1 s.
 	Epoch time.Duration
 	// SealTimeout is how long an epoch may take to be sealed before it is tried again; it doubles with each try, and begins
-	// anew while members are at work on it, up to 16 times in all; default 10 s.
+	// anew whenever a member says that it is at work on it, up to 16 times SealTimeout in all; default 10 s.
 	SealTimeout time.Duration
 	// Retain is the number of ledger records, and with them of epochs, that stay readable; default 64.
 	Retain int

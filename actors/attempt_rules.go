@@ -109,8 +109,8 @@ func (c *CoordinatorRules) CaptureFailed(a vnode.Attempt) []Effect {
 	return nil
 }
 
-// Working says that a member is at work on captures of an attempt: it has that much longer. What is large takes its time,
-// and to begin again would take more.
+// Working says that a member is at work on captures of an attempt: its time-out begins anew, up to a bound. What is large
+// takes its time, and to begin again would take more.
 func (c *CoordinatorRules) Working(a vnode.Attempt) {
 	if c.attempt != nil && c.attempt.id == a {
 		c.attempt.deadline = max(c.attempt.deadline, min(c.now+c.limits.Timeout, c.attempt.latest))

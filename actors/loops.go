@@ -204,7 +204,8 @@ const (
 )
 
 // compact folds once what is to be folded, if anything is. The name of each fold allows it to enter with the epoch that many
-// ahead of the newest, so that writing it may take as long. It is told of at once; where an epoch waits, all are together.
+// ahead of the newest, so that writing it may take as long. Each is told of when it is made, and where an epoch waits, all at
+// the end.
 func (in *Instance[K, E, S, R]) compact(packer *backend.Packer, ahead uint64) (folds []*backend.Fold, late bool, err error) {
 	k := in.newest.Load()
 	rec := k.rec

@@ -322,7 +322,8 @@ func (w *world) settled() bool {
 }
 
 // bounded reports whether chains are as short, and the records kept as few, as was asked for (I8), but for the segment of
-// the epoch with which a fold enters. Both may be exceeded while folds and floors are on their way, and enter with records: events must flow.
+// the epoch with which a fold enters. Both may be exceeded while folds and floors are on their way, and enter with records:
+// events must flow.
 func (w *world) bounded() bool {
 	r := w.store.newest()
 	return r.LongestChain() <= w.policy.MaxChain+1 && r.Seq-r.Floor.Seq < uint64(w.limits.Retain+w.limits.Step)

@@ -157,8 +157,8 @@ func (x *burden) tooHeavy() bool {
 	return x.outweighed() && x.waste+last > x.live
 }
 
-// PlanCompaction says what of these vnodes is to be folded: nothing, or plans of which each makes a
-// fold. Their vnodes are disjoint: their chains have nothing to do with each other.
+// PlanCompaction says what of these vnodes is to be folded: nothing, or plans of which each makes a fold. Their vnodes are
+// disjoint, and the chains of one have nothing to do with those of another.
 func PlanCompaction(rec *Record, vnodes vnode.Set, policy CompactionPolicy) []FoldPlan {
 	x := burdenOf(rec, vnodes, policy)
 	full := x.levels >= x.policy.MaxChain
