@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -26,6 +27,8 @@ const (
 	aliveEvery  = 500 * time.Millisecond  // it tells every member that it is there
 	silentFor   = 2500 * time.Millisecond // a member that says nothing for so long cannot be reached
 	silentLeft  = time.Second             // the same, of one that the membership does not know any more
+	silentMost  = 4 * time.Second         // both, for a coordinator that most say nothing to: they may hear each other, and go first
+	attention   = 2 * followerTick        // from one look to the next, that counts: who did not look has heard nothing, whoever spoke
 	electTurn   = 150 * time.Millisecond  // one candidate waits for the one before it
 	electStill  = 2                       // time-outs of an epoch for which the ledger may stand still while one is wanted
 	electBeyond = 3 * time.Second         // for which it must before an instance that it leaves out takes over
@@ -36,8 +39,7 @@ const (
 // stretch is what an instance of an elastic cluster knows of the others, beside its peers.
 type stretch struct {
 	present  atomic.Pointer[map[string]remote.Member] // newest list of the membership, by instance; nil: none came
-	was      map[string]bool                          // in an earlier list; the follower's alone
-	lost     map[vnode.Member]time.Time               // since when each is not heard; the follower's alone
+	hearing  hearing                                  // the follower's alone
 	aliveAt  time.Time                                // when the members were last told of this one; the follower's alone
 	failing  map[string]error                         // in the membership; the follower's alone
 	departs  atomic.Bool
@@ -210,73 +212,37 @@ func (in *Instance[K, E, S, R]) cannotReach() []vnode.Member {
 	if !slices.Contains(known, k.rec.Coordinator) && k.rec.Coordinator.Instance != "" {
 		known = append(slices.Clone(known), k.rec.Coordinator)
 	}
-	var out []vnode.Member
-	seen := make(map[vnode.Member]time.Time, len(known))
+	var sights []sight
 	for _, m := range known {
-		if m.Instance == in.self.Instance || m.Address == "" {
-			continue
-		}
-		since, gone := in.silence(m, refuses[m.Instance])
-		if !since.IsZero() {
-			seen[m] = since
-		}
-		if gone {
-			out = append(out, m)
+		if m.Instance != in.self.Instance && m.Address != "" {
+			sights = append(sights, in.sees(m, refuses[m.Instance]))
 		}
 	}
-	in.lost = seen
-	return out
+	return in.hearing.look(time.Since(in.began), k.rec.Coordinator == in.self, sights)
 }
 
-// silence says since when nothing is heard of a member, and whether that is long enough.
-func (in *Instance[K, E, S, R]) silence(m vnode.Member, refuses bool) (since time.Time, gone bool) {
+// sees is what this instance knows of a member.
+func (in *Instance[K, E, S, R]) sees(m vnode.Member, refuses bool) sight {
+	s := sight{member: m, quiet: in.peers.lives.quiet(m)}
 	up, connected := in.peers.upOf(m.Instance)
-	if connected && up.Member.Incarnation != m.Incarnation {
-		return time.Now(), true
+	s.ended = (connected && up.Member.Incarnation != m.Incarnation) || (!connected && refuses)
+	if list := in.present.Load(); list != nil {
+		var now remote.Member
+		now, s.listed = (*list)[m.Instance]
+		s.replaced = s.listed && now.Incarnation != [16]byte{} && now.Incarnation != m.Incarnation
 	}
-	heard := in.peers.lives.heardAt(m)
-	if connected && time.Since(heard) < silentLeft {
-		return time.Time{}, false
-	}
-	since, known := in.lost[m]
-	if !known {
-		since = time.Now()
-		if connected {
-			since = since.Add(-silentLeft) // at least: that it was longer says nothing if this process slept
-		}
-	}
-	quiet := time.Since(since)
-	if heard.After(since) {
-		quiet = time.Since(heard)
-	}
-	return since, refuses || quiet > silentFor || (quiet > silentLeft && in.vanished(m))
-}
-
-// vanished reports whether the membership has forgotten a member that it knew.
-func (in *Instance[K, E, S, R]) vanished(m vnode.Member) bool {
-	list := in.present.Load()
-	if list == nil {
-		return false
-	}
-	now, there := (*list)[m.Instance]
-	if there {
-		if in.was == nil {
-			in.was = map[string]bool{}
-		}
-		in.was[m.Instance] = true
-		return now.Incarnation != [16]byte{} && now.Incarnation != m.Incarnation
-	}
-	return in.was[m.Instance]
+	return s
 }
 
 // lives is when each instance was last heard.
 type lives struct {
-	at sync.Map // of instance to *life
+	began time.Time
+	at    sync.Map // of instance to *life
 }
 
 type life struct {
 	member vnode.Member
-	heard  atomic.Int64 // nanoseconds since 1970
+	heard  atomic.Int64 // nanoseconds since lives began, of the clock that nobody sets
 }
 
 func (l *lives) hear(h remote.Hello) {
@@ -289,25 +255,32 @@ func (l *lives) hear(h remote.Hello) {
 		x = &life{member: m}
 		l.at.Store(m.Instance, x)
 	}
-	x.(*life).heard.Store(time.Now().UnixNano())
+	x.(*life).heard.Store(int64(time.Since(l.began)))
+}
+
+// recent reports whether any incarnation of an instance was heard not long ago.
+func (l *lives) recent(id string) (recent, known bool) {
+	x, known := l.at.Load(id)
+	return known && time.Since(l.began)-time.Duration(x.(*life).heard.Load()) < rememberFor, known
 }
 
 // forget drops whoever is not of those known, and was not heard for long (I8).
 func (l *lives) forget(known map[string]string) {
 	l.at.Range(func(id, x any) bool {
-		if _, is := known[id.(string)]; !is && time.Since(time.Unix(0, x.(*life).heard.Load())) > rememberFor {
+		recent, _ := l.recent(id.(string))
+		if _, is := known[id.(string)]; !is && !recent {
 			l.at.CompareAndDelete(id, x)
 		}
 		return true
 	})
 }
 
-// heardAt is when a member was last heard; zero if it never was.
-func (l *lives) heardAt(m vnode.Member) time.Time {
+// quiet is for how long a member was not heard.
+func (l *lives) quiet(m vnode.Member) time.Duration {
 	if x, known := l.at.Load(m.Instance); known && x.(*life).member == m {
-		return time.Unix(0, x.(*life).heard.Load())
+		return time.Since(l.began) - time.Duration(x.(*life).heard.Load())
 	}
-	return time.Time{}
+	return math.MaxInt64
 }
 
 // settleElastic makes this instance leave the others everything that it has. If there are no others, it reports so.

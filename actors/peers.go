@@ -197,7 +197,7 @@ func (in *Instance[K, E, S, R]) openTransport() (err error) {
 	if in.cfg.Cluster == nil {
 		return nil
 	}
-	in.peers.up = map[string]remote.Hello{}
+	in.peers.up, in.peers.lives.began = map[string]remote.Hello{}, time.Now()
 	in.landings.most = 2 * in.capacity()
 	if in.modes, err = newWireModes(); err != nil {
 		return err
@@ -310,8 +310,8 @@ func (in *Instance[K, E, S, R]) others() []remote.Member {
 	}
 	in.peers.addresses.Range(func(id, address any) bool {
 		_, known := at[id.(string)]
-		x, heard := in.peers.lives.at.Load(id)
-		if known || (heard && time.Since(time.Unix(0, x.(*life).heard.Load())) < rememberFor) {
+		recent, heard := in.peers.lives.recent(id.(string))
+		if known || recent {
 			at[id.(string)] = address.(string)
 		} else if heard {
 			in.peers.addresses.Delete(id)
