@@ -28,28 +28,31 @@ type sight struct {
 }
 
 // look lists the members that cannot be reached now. Who was not awake has heard nothing, whoever spoke, so that only a
-// short time since the last look counts. A coordinator whom most say nothing lets them go first: they may hear each other.
+// short time since the last look counts. A coordinator whom most say nothing lets them go first: they may hear each other. Who
+// is in doubt is one of them already, lest they be left out one by one.
 func (h *hearing) look(now time.Duration, coordinates bool, sights []sight) []vnode.Member {
 	awake := min(now-h.lookedAt, attention)
 	members := make(map[vnode.Member]heard, len(sights))
-	var out []vnode.Member
-	var mute []vnode.Member
+	var out, mute []vnode.Member
+	reached, doubted := 1, 0 // this one reaches itself
 	for _, s := range sights {
 		was := h.members[s.member]
 		is := heard{quiet: min(was.quiet+awake, s.quiet), listed: was.listed || s.listed}
 		members[s.member] = is
 		vanished := s.replaced || (is.listed && !s.listed)
-		switch {
-		case s.ended:
+		if s.ended {
 			out = append(out, s.member)
-		case is.quiet > silentFor, is.quiet > silentLeft && vanished:
+			continue
+		}
+		if is.quiet <= silentLeft {
+			reached++
+		} else if doubted++; is.quiet > silentFor || vanished {
 			mute = append(mute, s.member)
 		}
 	}
 	h.lookedAt, h.members = now, members
-	reached := 1 + len(sights) - len(out) - len(mute) // with itself
 	for _, m := range mute {
-		if !coordinates || len(mute) <= reached || members[m].quiet > silentMost {
+		if !coordinates || doubted <= reached || members[m].quiet > silentMost {
 			out = append(out, m)
 		}
 	}

@@ -17,6 +17,9 @@ func TestSilenceCounts(t *testing.T) {
 	mute := func(s sight) func(time.Duration) sight {
 		return func(now time.Duration) sight { s.quiet = now; return s }
 	}
+	later := func(m vnode.Member) func(time.Duration) sight {
+		return func(now time.Duration) sight { return sight{member: m, quiet: max(0, now-400*ms)} }
+	}
 	talks := func(m vnode.Member) func(time.Duration) sight {
 		return func(time.Duration) sight { return sight{member: m, listed: true} }
 	}
@@ -34,6 +37,7 @@ func TestSilenceCounts(t *testing.T) {
 		"seldom awake":   {false, time.Second, []func(time.Duration) sight{mute(sight{member: a}), talks(b)}, []vnode.Member{a}, []time.Duration{13 * time.Second}},
 		"member, all":    {false, 100 * ms, []func(time.Duration) sight{mute(sight{member: a}), mute(sight{member: b})}, []vnode.Member{a, b}, []time.Duration{2600 * ms, 2600 * ms}},
 		"outnumbered":    {true, 100 * ms, []func(time.Duration) sight{mute(sight{member: a}), mute(sight{member: b})}, []vnode.Member{a, b}, []time.Duration{4100 * ms, 4100 * ms}},
+		"one by one":     {true, 100 * ms, []func(time.Duration) sight{mute(sight{member: a}), later(b)}, []vnode.Member{a, b}, []time.Duration{4100 * ms, 4500 * ms}},
 		"half":           {true, 100 * ms, []func(time.Duration) sight{mute(sight{member: a})}, []vnode.Member{a}, []time.Duration{2600 * ms}},
 		"one left, dead": {true, 100 * ms, []func(time.Duration) sight{mute(sight{member: a, ended: true}), mute(sight{member: b})}, []vnode.Member{a, b}, []time.Duration{100 * ms, 2600 * ms}},
 	} {
