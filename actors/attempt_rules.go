@@ -15,6 +15,7 @@ type attempt struct {
 	demanded bool
 	deadline time.Duration
 	latest   time.Duration // the deadline at most, however much members are at work
+	worked   bool          // a member said that it is
 	cuts     map[string]CutNamed
 	captures map[vnode.ID]*captured
 	plan     *Plan // that its seal carries out; nil if nothing moves
@@ -113,8 +114,15 @@ func (c *CoordinatorRules) CaptureFailed(a vnode.Attempt) []Effect {
 // takes its time, and to begin again would take more.
 func (c *CoordinatorRules) Working(a vnode.Attempt) {
 	if c.attempt != nil && c.attempt.id == a {
+		c.attempt.worked = true
 		c.attempt.deadline = max(c.attempt.deadline, min(c.now+c.limits.Timeout, c.attempt.latest))
 	}
+}
+
+// AtWork reports whether the next epoch waits for what members are making: their segments, or a fold that it must take.
+// Another coordinator would have to wait for it as well.
+func (c *CoordinatorRules) AtWork() bool {
+	return c.attempt != nil && c.attempt.worked && !c.sealed || c.AwaitsFold() != ""
 }
 
 func (c *CoordinatorRules) pause() time.Duration { return c.limits.Interval << c.backoff }

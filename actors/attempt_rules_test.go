@@ -49,6 +49,9 @@ func TestAttemptEndsWhenNobodyIsAtWork(t *testing.T) {
 				if now <= c.works {
 					rules.Working(says)
 				}
+				if rules.Open() == begun && rules.AtWork() != (says == begun && c.works > 0) {
+					t.Fatalf("at work after %v: got %t", now, rules.AtWork())
+				}
 				if c.failed && now == 2*time.Second {
 					rules.CaptureFailed(begun)
 				}
@@ -57,5 +60,35 @@ func TestAttemptEndsWhenNobodyIsAtWork(t *testing.T) {
 				t.Errorf("given up after %v, want %v", now, c.want)
 			}
 		})
+	}
+}
+
+// A coordinator that is heard is not replaced while members are at work for it, however long the ledger stands still.
+func TestCoordinatorOfThoseAtWorkStays(t *testing.T) {
+	const still = 20 * time.Second
+	leader := vnode.Member{Instance: "a", Incarnation: uuid.New(), Address: "a:1"}
+	self := vnode.Member{Instance: "b", Incarnation: uuid.New(), Address: "b:1"}
+	rec := &backend.Record{Seq: 9, Term: 2, Coordinator: leader, Assignment: vnode.Assignment{
+		Version: 3, Members: []vnode.Member{leader, self}, Owners: []int{0, 1},
+	}}
+	for atWork, want := range map[time.Duration]time.Duration{0: still, time.Minute: time.Minute + still} {
+		role := actors.Role{Elects: &actors.Election{Turn: time.Second, Still: still, Outside: 3 * time.Second, Longest: time.Hour}}
+		f, effects := actors.NewFollowerRules(self, role, actors.Claimed{}, rec, 0)
+		f.Wants(true)
+		led := time.Duration(0)
+		for now := time.Duration(0); now < 10*time.Minute && led == 0; now += 250 * time.Millisecond {
+			effects = append(effects, f.Tick(now)...)
+			effects = append(effects, f.Opened(vnode.Attempt{Term: 2, Number: 9, Version: 3}, rec.Seq, now > 0 && now <= atWork)...)
+			for ; len(effects) > 0; effects = effects[1:] {
+				if effects[0].Lead != nil {
+					led = now
+				} else if effects[0].Search {
+					effects = append(effects, f.Searched(rec)...)
+				}
+			}
+		}
+		if late := led - want; late < 0 || late > 3*time.Second {
+			t.Errorf("at work for %v: another takes over after %v, want about %v", atWork, led, want)
+		}
 	}
 }

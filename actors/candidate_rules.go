@@ -12,7 +12,7 @@ import (
 type Election struct {
 	Turn    time.Duration // that a candidate waits for each one before it
 	Again   time.Duration // for which the ledger must stand still once it moved while the coordinator could not be reached
-	Still   time.Duration // that the ledger stands still while an epoch is wanted before its coordinator counts as gone
+	Still   time.Duration // that the ledger stands still while an epoch is wanted, and nobody at work on one, before its coordinator counts as gone
 	Outside time.Duration // the same, for an instance that the record leaves out; with the nth term lost it doubles n times
 	Longest time.Duration // that it becomes
 	Jitter  float64       // 0 to 1: of this incarnation
@@ -29,6 +29,7 @@ type candidacy struct {
 	missed  time.Duration // since when the coordinator cannot be reached; 0: it can be
 	heard   int           // records since then
 	wanted  time.Duration // since when an epoch is wanted here; 0: none is
+	worked  time.Duration // when members were last at work on one, as its coordinator says
 	proven  bool          // a search found that the ledger stands still
 	proveAt time.Duration // no search for that before
 }
@@ -135,7 +136,7 @@ func (f *FollowerRules) turnAt() (time.Duration, bool) {
 	case f.missed > 0:
 		return f.moved + e.Outside + turns, true
 	case f.wanted > 0 && lacking(f.rec.Assignment) == nil:
-		return max(f.moved, f.wanted) + e.Still<<f.lost + turns, true
+		return max(f.moved, f.wanted, f.worked) + e.Still<<f.lost + turns, true
 	}
 	return 0, false
 }

@@ -136,6 +136,7 @@ func (c *coordinator) Receive(ctx actor.Context) {
 		c.carry(ctx, c.rules.CaptureFailed(m.attempt))
 	case working:
 		c.rules.Working(m.attempt)
+		c.say()
 	case emitted:
 		c.carry(ctx, c.rules.Emitted(m.epoch))
 	case published:
@@ -185,7 +186,7 @@ func (c *coordinator) carry(ctx actor.Context, effects []Effect) {
 
 // say says where the coordinator stands, once its reign has begun.
 func (c *coordinator) say() {
-	b := beat{Term: c.newest.Term, Seq: c.newest.Seq, Attempt: c.rules.Open(), Lacks: c.lacks}
+	b := beat{Term: c.newest.Term, Seq: c.newest.Seq, Attempt: c.rules.Open(), AtWork: c.rules.AtWork(), Lacks: c.lacks}
 	b.Plan, b.Moving = c.rules.Plan()
 	if c.rules.Reigns() && b != c.said {
 		news := b.Attempt != c.said.Attempt || b.Lacks != c.said.Lacks || b.Plan != c.said.Plan || b.Moving != c.said.Moving

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math"
@@ -26,7 +27,8 @@ type ElasticConfig struct {
 const (
 	aliveEvery  = 500 * time.Millisecond  // it tells every member that it is there
 	silentFor   = 2500 * time.Millisecond // a member that says nothing for so long cannot be reached
-	silentLeft  = time.Second             // the same, of one that the membership does not know any more
+	silentLeft  = 1500 * time.Millisecond // the same, of one that the membership does not know any more
+	silentDoubt = time.Second             // it may be one of those
 	silentMost  = 4 * time.Second         // both, for a coordinator that most say nothing to: they may hear each other, and go first
 	attention   = 2 * followerTick        // from one look to the next, that counts: who did not look has heard nothing, whoever spoke
 	electTurn   = 150 * time.Millisecond  // one candidate waits for the one before it
@@ -40,6 +42,7 @@ const (
 type stretch struct {
 	present  atomic.Pointer[map[string]remote.Member] // newest list of the membership, by instance; nil: none came
 	hearing  hearing                                  // the follower's alone
+	mute     []vnode.Member                           // who cannot be reached; the follower's alone
 	aliveAt  time.Time                                // when the members were last told of this one; the follower's alone
 	failing  map[string]error                         // in the membership; the follower's alone
 	departs  atomic.Bool
@@ -218,14 +221,22 @@ func (in *Instance[K, E, S, R]) cannotReach() []vnode.Member {
 			sights = append(sights, in.sees(m, refuses[m.Instance]))
 		}
 	}
-	return in.hearing.look(time.Since(in.began), k.rec.Coordinator == in.self, sights)
+	missed := in.hearing.look(time.Since(in.began), k.rec.Coordinator == in.self, sights)
+	for _, m := range missed {
+		if !slices.Contains(in.mute, m) {
+			in.cfg.Timeline.Note(time.Time{}, StepMiss, "%s cannot be reached at %s", m.Instance, m.Address)
+		}
+	}
+	in.mute = missed
+	return missed
 }
 
 // sees is what this instance knows of a member.
 func (in *Instance[K, E, S, R]) sees(m vnode.Member, refuses bool) sight {
 	s := sight{member: m, quiet: in.peers.lives.quiet(m)}
 	up, connected := in.peers.upOf(m.Instance)
-	s.ended = (connected && up.Member.Incarnation != m.Incarnation) || (!connected && refuses)
+	restarted := bytes.Compare(up.Member.Incarnation[:], m.Incarnation[:]) > 0 // the newer one is the greater
+	s.ended = (connected && restarted) || (!connected && refuses)
 	if list := in.present.Load(); list != nil {
 		var now remote.Member
 		now, s.listed = (*list)[m.Instance]

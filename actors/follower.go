@@ -111,7 +111,7 @@ func (f *follower) Receive(ctx actor.Context) {
 		}
 		f.noteLacks(m.Lacks)
 		f.in.told(m)
-		f.carry(ctx, f.rules.Opened(m.Attempt, m.Seq))
+		f.carry(ctx, f.rules.Opened(m.Attempt, m.Seq, m.AtWork))
 	case searched:
 		f.carry(ctx, f.rules.Searched(m.rec))
 	case called:

@@ -149,8 +149,11 @@ func (f *FollowerRules) Heeds(term uint64) bool {
 }
 
 // Opened takes an attempt that was opened on the record of a number, or later; with a zero one it only hears of the
-// record.
-func (f *FollowerRules) Opened(a vnode.Attempt, seq uint64) []FollowerEffect {
+// record. While members are at work, that the ledger stands still says nothing against the coordinator.
+func (f *FollowerRules) Opened(a vnode.Attempt, seq uint64, atWork bool) []FollowerEffect {
+	if atWork {
+		f.worked = f.now
+	}
 	if !f.leading {
 		f.listen()
 	}

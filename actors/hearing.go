@@ -44,9 +44,12 @@ func (h *hearing) look(now time.Duration, coordinates bool, sights []sight) []vn
 			out = append(out, s.member)
 			continue
 		}
-		if is.quiet <= silentLeft {
+		if is.quiet > silentDoubt {
+			doubted++
+		} else {
 			reached++
-		} else if doubted++; is.quiet > silentFor || vanished {
+		}
+		if is.quiet > silentFor || (is.quiet > silentLeft && vanished) {
 			mute = append(mute, s.member)
 		}
 	}

@@ -32,7 +32,7 @@ func TestSilenceCounts(t *testing.T) {
 		after       []time.Duration // each
 	}{
 		"one of two":     {false, 100 * ms, []func(time.Duration) sight{mute(sight{member: a}), talks(b)}, []vnode.Member{a}, []time.Duration{2600 * ms}},
-		"forgotten":      {false, 100 * ms, []func(time.Duration) sight{forgotten, talks(b)}, []vnode.Member{a}, []time.Duration{1100 * ms}},
+		"forgotten":      {false, 100 * ms, []func(time.Duration) sight{forgotten, talks(b)}, []vnode.Member{a}, []time.Duration{1600 * ms}},
 		"refuses":        {true, 100 * ms, []func(time.Duration) sight{mute(sight{member: a, ended: true}), talks(b)}, []vnode.Member{a}, []time.Duration{100 * ms}},
 		"seldom awake":   {false, time.Second, []func(time.Duration) sight{mute(sight{member: a}), talks(b)}, []vnode.Member{a}, []time.Duration{13 * time.Second}},
 		"member, all":    {false, 100 * ms, []func(time.Duration) sight{mute(sight{member: a}), mute(sight{member: b})}, []vnode.Member{a, b}, []time.Duration{2600 * ms, 2600 * ms}},

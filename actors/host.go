@@ -3,6 +3,7 @@ package actors
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/sheaf-go/sheaf/backend"
@@ -142,10 +143,12 @@ func (in *Instance[K, E, S, R]) gain(old, k *known) {
 	if !k.ours {
 		return
 	}
+	if old == nil || !old.ours || old.view.Assignment.Version != k.view.Assignment.Version {
+		poke(in.sealedAt) // a fold may be overdue of what is owned now
+	}
 	for _, v := range k.owned {
 		if old == nil || !old.owns(v) {
 			in.restores.put(v)
-			poke(in.sealedAt) // a fold may be overdue since whoever owned it is gone
 		}
 	}
 	if !in.started.Load() {
@@ -157,7 +160,8 @@ func (in *Instance[K, E, S, R]) gain(old, k *known) {
 			did = "begins"
 		}
 		in.cfg.Timeline.Note(in.began, StepTakeOver, "record %d %s term %d", k.rec.Seq, did, k.rec.Term)
-		poke(in.sealedAt) // a fold may be overdue since before the start
+	} else if k.rec.Coordinator == in.self && old.rec.Term < k.rec.Term {
+		in.cfg.Timeline.Note(time.Time{}, StepTakeOver, "record %d begins term %d", k.rec.Seq, k.rec.Term)
 	}
 }
 

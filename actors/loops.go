@@ -179,21 +179,23 @@ func (in *Instance[K, E, S, R]) compactLoop() {
 			continue // whoever gives them pokes
 		}
 		folds, late, err := in.compact(packer, ahead)
+		if late {
+			ahead = min(2*ahead, maxAhead) // name the next ones further ahead
+		}
 		if err != nil {
 			packer = new(backend.Packer)
 			in.problems.failed(doCompact, err)
+		} else {
+			in.problems.fine(doCompact)
+			retry.tries = 0
+		}
+		in.awaitFolds(folds) // those too that were made before one failed: they are not made again
+		if err != nil {
 			if retry.wait(in.ctx) != nil {
 				return
 			}
 			poke(in.sealedAt)
-			continue
 		}
-		in.problems.fine(doCompact)
-		retry.tries = 0
-		if late {
-			ahead = min(2*ahead, maxAhead) // name the next ones further ahead
-		}
-		in.awaitFolds(folds)
 	}
 }
 
@@ -234,7 +236,7 @@ func (in *Instance[K, E, S, R]) compact(packer *backend.Packer, ahead uint64) (f
 			in.tell(f)
 		}
 	})
-	if overdue && err == nil {
+	if overdue {
 		in.tellFolds(folds) // an epoch is opened once the first is heard of
 	}
 	return folds, late, err

@@ -206,7 +206,7 @@ func (p *process) granted(g *granted) {
 		return
 	case p.w.mutation == answersFirst && p.rec != nil:
 	case p.rec == nil || p.rec.Seq < g.seq:
-		p.obey(p.follow.Opened(vnode.Attempt{}, g.seq))
+		p.obey(p.follow.Opened(vnode.Attempt{}, g.seq, false))
 		return // it will be asked again
 	}
 	delete(p.answers, g.answer.Ticket)

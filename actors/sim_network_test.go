@@ -218,7 +218,7 @@ func (p *process) hear(rec *backend.Record) {
 }
 
 // beaten takes what the coordinator of a term repeats: the open attempt, if any, the number of its newest record, and its plan.
-func (p *process) beaten(from *process, term uint64, a vnode.Attempt, seq uint64, plan *actors.Plan, moving bool) {
+func (p *process) beaten(from *process, term uint64, a vnode.Attempt, seq uint64, plan *actors.Plan, moving, atWork bool) {
 	if p.follow == nil {
 		return
 	}
@@ -230,7 +230,7 @@ func (p *process) beaten(from *process, term uint64, a vnode.Attempt, seq uint64
 	if p.plan = plan; moving {
 		p.moving = a
 	}
-	p.obey(p.follow.Opened(a, seq))
+	p.obey(p.follow.Opened(a, seq, atWork))
 }
 
 // object tells whoever speaks as the coordinator, and is none any more, of the record that says so. That goes to the id,

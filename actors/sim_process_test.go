@@ -377,8 +377,9 @@ func (p *process) beat() {
 	if p.w.elastic != nil {
 		plan, moving = p.coord.Plan()
 	}
-	p.w.send(p, func() { p.beaten(p, term, a, seq, plan, moving) })
-	p.tellPeers(func(q *process) { q.beaten(p, term, a, seq, plan, moving) })
+	atWork := p.coord.AtWork()
+	p.w.send(p, func() { p.beaten(p, term, a, seq, plan, moving, atWork) })
+	p.tellPeers(func(q *process) { q.beaten(p, term, a, seq, plan, moving, atWork) })
 }
 
 // tellOpen tells every part of the process of an attempt, with the newest record. Without sources it is the barrier.

@@ -17,6 +17,7 @@ const (
 	StepProbe    Step = "probe"     // it was found to honour create-if-absent
 	StepFind     Step = "find"      // the newest record was found, or the genesis record created
 	StepTakeOver Step = "take over" // a record names this incarnation: it is in force
+	StepMiss     Step = "miss"      // a member cannot be reached any more
 	StepRestore  Step = "restore"   // vnodes were given their sealed slices
 	StepReady    Step = "ready"     // every vnode has its slice
 	StepAttach   Step = "attach"    // a source goes on behind its sealed position

@@ -75,6 +75,7 @@ type beat struct {
 	Lacks   string // who must come before an epoch can be opened
 	Plan    *Plan  // what is to move; nil if nothing is
 	Moving  bool   // the attempt carries it out
+	AtWork  bool   // no epoch is sealed since members are at work on one, or on what it must take
 }
 
 // wireAnswer is an Answer whose error is named.

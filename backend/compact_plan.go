@@ -12,7 +12,8 @@ import (
 //
 //   - what is not live outweighs half of what is: everything is folded, a part at a time, the oldest bases first. How much
 //     is live is estimated from below, as if every entry of a delta stood for one in the bases, and all values were of one
-//     size. It waits until there is more than [CompactionPolicy.Slack] to win;
+//     size; positions and the like, which every base has, are live. It waits until there is more than [CompactionPolicy.Slack]
+//     to win;
 //   - the deltas are as many as a chain may have: from the oldest on that weighs less than all newer ones together.
 //
 // A fold takes time, in which epochs go on. Where that would take them past a harder bound, no epoch is opened before the
@@ -133,9 +134,28 @@ func burdenOf(rec *Record, vnodes vnode.Set, policy CompactionPolicy) *burden {
 		replaced := float64(b.live) * float64(d.entries) / float64(b.entries)
 		x.live = max(0, b.live+d.live-int64(replaced))
 	}
+	x.live += x.framing()
 	x.waste = b.size() + d.size() - x.live
 	return x
 }
+
+// framing is what bases hold beside their entries, whenever they are folded: for each vnode as much as in the base that has
+// the least, and what its positions can take. What there is more is of vnodes that do not need the bases any more.
+func (x *burden) framing() int64 {
+	least, vnodes := framed+positioned*int64(len(x.rec.Producers)), 0
+	for _, b := range x.bases {
+		if !b.newest {
+			least, vnodes = min(least, b.dead/int64(len(b.vnodes))), vnodes+len(b.vnodes)
+		}
+	}
+	return least * int64(vnodes)
+}
+
+// What a vnode takes in the index of a segment at most, in bytes, and a position.
+const (
+	framed     = 64
+	positioned = 16
+)
 
 func (x *burden) size() int64 { return x.live + x.waste }
 

@@ -1,8 +1,11 @@
 package backend_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
+
+	"github.com/google/uuid"
 
 	"github.com/sheaf-go/sheaf/backend"
 	"github.com/sheaf-go/sheaf/vnode"
@@ -95,5 +98,37 @@ func TestPlansBoundTheSegmentsOfScatteredChanges(t *testing.T) {
 	}
 	if plans := p.plans(backend.CompactionPolicy{Slack: 1}); len(plans) != 1 || len(plans[0].Segments) < 6 {
 		t.Errorf("with %d segments: got %+v, want the tail folded", len(p.rec.Segments), plans)
+	}
+}
+
+// What a base holds of positions is written again by every fold, and so is no reason for one.
+func TestPositionsAreNoWaste(t *testing.T) {
+	const vnodes, producers = 256, 1000
+	rec := &backend.Record{Identity: backend.Identity{Capacity: vnodes, App: "a"}, Epoch: 2}
+	for i := range uint64(producers) {
+		rec.Producers = append(rec.Producers, backend.ProducerName{Name: fmt.Sprint("producer-", i), Generation: i + 1})
+	}
+	var captures []backend.Capture
+	attempt := vnode.Attempt{Term: 1, Number: 1, Version: 1}
+	for v := range vnode.ID(vnodes) {
+		positions := vnode.Positions{}
+		for i, p := range rec.Producers {
+			positions[p.Name] = vnode.Position{Generation: p.Generation, At: uint64(i*7919+int(v)*104729) % 100_000}
+		}
+		captures = append(captures, backend.Capture{
+			Vnode: v, Slice: vnode.SliceID{Attempt: attempt}, Entries: 1, Positions: positions,
+			Delta: vnode.AppendEntry(nil, vnode.Entry{Key: fmt.Append(nil, v), Value: []byte("value")}),
+		})
+	}
+	segment, err := new(backend.Packer).Encode(backend.CaptureMeta(rec.Identity, attempt, vnode.Member{Instance: "a", Incarnation: uuid.New()}, uuid.New()), captures)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec.Segments = []backend.SegmentRef{segment.Ref}
+	if segment.Ref.Size < 256<<10 || segment.Ref.Live > 64<<10 {
+		t.Fatalf("the segment is of no use for this: %d bytes, %d live", segment.Ref.Size, segment.Ref.Live)
+	}
+	if plans := backend.PlanCompaction(rec, everyVnode(vnodes), backend.CompactionPolicy{}); len(plans) > 0 || backend.Overdue(rec, everyVnode(vnodes), backend.CompactionPolicy{}) {
+		t.Errorf("a base of %d bytes, %d of them live, alone: got %d plans, want none", segment.Ref.Size, segment.Ref.Live, len(plans))
 	}
 }

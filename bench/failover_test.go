@@ -325,16 +325,22 @@ func (h *herd) grown(rec *backend.Record) bool {
 	return true
 }
 
-// last is when the last event of a kind was over that happened since, and how long the longest took; zero if none did.
-func (h *herd) last(step string, since time.Time) (at time.Time, longest time.Duration) {
+// span is when the first and the last event of a kind were over that happened since; zero if none did.
+func (h *herd) span(step string, since time.Time) (first, last time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, e := range h.events {
-		if string(e.Step) == step && e.At.After(since) {
-			at, longest = e.At, max(longest, e.Took)
+		if string(e.Step) != step || !e.At.After(since) {
+			continue
+		}
+		if first.IsZero() || e.At.Before(first) {
+			first = e.At
+		}
+		if e.At.After(last) {
+			last = e.At
 		}
 	}
-	return at, longest
+	return first, last
 }
 
 // BenchmarkFailover kills members of a cluster of three with kill -9, the coordinator every other time, while its sources
@@ -365,7 +371,7 @@ func BenchmarkFailover(b *testing.B) {
 	}
 	hideTime(b)
 	b.ReportMetric(float64(h.base.Keys)*failoverRow/1e6, "state-MB")
-	for _, name := range []string{"noticed", "restored", "replayed", "sealed"} {
+	for _, name := range []string{"noticed", "taken-over", "restored", "replayed", "sealed"} {
 		b.ReportMetric(failovers.median(name), name+"-ms")
 	}
 	b.ReportMetric(failovers.most("sealed"), "sealed-worst-ms")
@@ -412,24 +418,29 @@ func (h *herd) failover(p *phases, i int) {
 	}
 	killed := time.Now()
 	h.kill(victim.Instance)
-	var noticed time.Time
+	var taken time.Time // by the record that leaves it out
 	sealed := h.await("an epoch without the killed member", func(rec *backend.Record) bool {
 		without := !slices.Contains(rec.Assignment.Members, victim)
-		if without && noticed.IsZero() {
-			noticed = rec.Time
+		if without && taken.IsZero() {
+			taken = rec.Time
 		}
 		return without && rec.Epoch > before.Epoch && rec.Attempt.Version == rec.Assignment.Version
 	})
 	pause(h.b, 50*time.Millisecond) // the members' words are on their way
-	p.add("noticed", noticed.Sub(killed))
-	if at, _ := h.last("restore", killed); !at.IsZero() {
-		p.add("restored", at.Sub(killed))
+	noticed, _ := h.span("miss", killed)
+	_, restored := h.span("restore", killed)
+	if noticed.IsZero() || restored.IsZero() {
+		h.b.Fatalf("kill %d of %s: nobody says that it was missed and its vnodes restored", i, victim.Instance)
 	}
-	if at, _ := h.last("replay", killed); !at.IsZero() {
-		p.add("replayed", at.Sub(killed))
+	p.add("noticed", noticed.Sub(killed))
+	p.add("taken-over", taken.Sub(killed))
+	p.add("restored", restored.Sub(killed))
+	if _, replayed := h.span("replay", killed); !replayed.IsZero() {
+		p.add("replayed", replayed.Sub(killed))
 	}
 	p.add("sealed", sealed.Time.Sub(killed))
-	h.b.Logf("kill %d of %s: noticed after %v, sealed after %v", i, victim.Instance, noticed.Sub(killed), sealed.Time.Sub(killed))
+	h.b.Logf("kill %d of %s: noticed after %v, taken over after %v, sealed after %v",
+		i, victim.Instance, noticed.Sub(killed), taken.Sub(killed), sealed.Time.Sub(killed))
 	h.start(victim.Instance)
 	h.await("three members again", func(rec *backend.Record) bool { return even(3, rec) && rec.Epoch > sealed.Epoch })
 }
@@ -449,8 +460,11 @@ func (h *herd) moves(p *phases) {
 		rec := h.await(fmt.Sprintf("%d members", n), func(rec *backend.Record) bool { return even(n, rec) })
 		h.await("another epoch", func(next *backend.Record) bool { return next.Epoch > rec.Epoch })
 		pause(h.b, 50*time.Millisecond)
-		stopped, _ := h.last("move", began)
-		again, _ := h.last("restore", began)
+		stopped, _ := h.span("move", began)
+		_, again := h.span("restore", began)
+		if stopped.IsZero() || again.Before(stopped) {
+			h.b.Fatalf("%d members: vnodes stopped at %v and went on at %v", n, stopped, again)
+		}
 		p.add("stopped", again.Sub(stopped))
 		h.b.Logf("%d members after %v: vnodes stopped for %v", n, rec.Time.Sub(began), again.Sub(stopped))
 	}
