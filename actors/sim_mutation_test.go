@@ -94,7 +94,7 @@ var mutations = []struct {
 	{floorUnchecked, []string{"I1"}, 194},
 	{noGenerations, []string{"I4"}, 0},
 	{readBackFailed, []string{"I1", "liveness"}, 12},
-	{unboundPartials, []string{"I6"}, 669},
+	{unboundPartials, []string{"I6"}, 3361},
 	{foldUnnamed, []string{"I4"}, 24},
 	{tombstonesDropped, []string{"I4"}, 24},
 	{barrierAnywhere, []string{"I4"}, 0},
