@@ -13,6 +13,10 @@
 //	                  store that takes 20 ms for each request; limit: the same, one after another
 //	BenchmarkIdle     memory, goroutines and CPU of an instance that does nothing, and the time to open it; limit: a
 //	                  process without one
+//	BenchmarkBetweenProcesses
+//	                  ns/record to vnodes of another process; limit: the same in one
+//	BenchmarkFailover kill -9 of a member until the next sealed epoch, by phases, and for how long vnodes stop that move;
+//	                  -failover.mb, -failover.kills and, with -tags cloud, -failover.url say how much, how often and where
 //
 // What is compared is measured in turns, round after round, and the median is reported: a machine that is slow for a
 // while is slow for both. Ratios are medians of the ratios of single rounds.
