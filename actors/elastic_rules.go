@@ -124,12 +124,13 @@ func (c *CoordinatorRules) claimOf(m vnode.Member) (Claimed, bool) {
 // gone lists the members that the others must do without: those that the coordinator cannot reach, or that cannot reach
 // it, and as few others as leave none that cannot reach each other.
 func (c *CoordinatorRules) gone() []vnode.Member {
-	cut := map[[2]vnode.Member]bool{}
+	cut := map[[2]vnode.Member]bool{} // both ways; true where the first says so
 	for _, m := range c.rec.Assignment.Members {
 		claim, _ := c.claimOf(m)
 		for _, other := range claim.Cut {
 			if other != m && slices.Contains(c.rec.Assignment.Members, other) {
-				cut[[2]vnode.Member{m, other}], cut[[2]vnode.Member{other, m}] = true, true
+				cut[[2]vnode.Member{m, other}] = true
+				cut[[2]vnode.Member{other, m}] = cut[[2]vnode.Member{other, m}]
 			}
 		}
 	}
@@ -142,7 +143,7 @@ func (c *CoordinatorRules) gone() []vnode.Member {
 		gone = append(gone, c.claims[c.self.Instance].Cut...) // it is about to be a member
 	}
 	for _, m := range c.rec.Assignment.Members {
-		if cut[[2]vnode.Member{c.self, m}] {
+		if _, apart := cut[[2]vnode.Member{c.self, m}]; apart {
 			leave(m)
 		}
 	}
@@ -152,14 +153,17 @@ func (c *CoordinatorRules) gone() []vnode.Member {
 	return gone
 }
 
-// mostCut is the member that the most others cannot reach; among equals the last.
+// mostCut is the member that is apart from the most others; among equals the one of which the most say so, who may have
+// crashed, and then the last.
 func (c *CoordinatorRules) mostCut(cut map[[2]vnode.Member]bool) vnode.Member {
-	count := map[vnode.Member]int{}
-	for pair := range cut {
-		count[pair[0]]++
+	count, missed := map[vnode.Member]int{}, map[vnode.Member]int{}
+	for pair, says := range cut {
+		if count[pair[0]]++; says {
+			missed[pair[1]]++
+		}
 	}
 	return slices.MaxFunc(slices.Collect(maps.Keys(count)), func(a, b vnode.Member) int {
-		return cmp.Or(cmp.Compare(count[a], count[b]), strings.Compare(a.Instance, b.Instance))
+		return cmp.Or(cmp.Compare(count[a], count[b]), cmp.Compare(missed[a], missed[b]), strings.Compare(a.Instance, b.Instance))
 	})
 }
 

@@ -51,8 +51,9 @@ func (in *Instance[K, E, S, R]) publish(rec *backend.Record, sealed bool) {
 	old, k := in.newest.Load(), in.knownOf(rec)
 	in.newest.Store(k)
 	if old == nil || old.view.Assignment.Version != k.view.Assignment.Version {
+		in.meet(old, k) // before anything is sent to them
 		in.reroute(in.routeTo(k.view))
-		in.meet(old, k)
+		in.forsake(old, k)
 	}
 	if old == nil || old.view.Assignment.Version != k.view.Assignment.Version || old.view.LastGeneration != k.view.LastGeneration {
 		in.seen.forget(k.view) // the opening of one name may have retired another
@@ -134,6 +135,18 @@ func (in *Instance[K, E, S, R]) meet(old, k *known) {
 	for _, m := range k.rec.Assignment.Members {
 		if !slices.Contains(old.rec.Assignment.Members, m) {
 			in.livesAt(m)
+		}
+	}
+}
+
+// forsake takes back what waits for the members that a record leaves out: it goes to others.
+func (in *Instance[K, E, S, R]) forsake(old, k *known) {
+	if !in.clustered() || old == nil {
+		return
+	}
+	for _, m := range old.rec.Assignment.Members {
+		if m.Instance != in.self.Instance && k.rec.Assignment.Index(m.Instance) < 0 {
+			in.transport.GiveUp(m.Instance)
 		}
 	}
 }

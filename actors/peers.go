@@ -167,6 +167,9 @@ func (h handler[K, E, S, R]) Up(peer remote.Hello) {
 // Down implements [remote.Handler].
 func (h handler[K, E, S, R]) Down(peer remote.Hello, _ error) {
 	h.in.peers.set(whole(peer), false)
+	if k := h.in.newest.Load(); k != nil && !peer.Client && k.rec.Assignment.Index(peer.Member.Instance) < 0 {
+		h.in.transport.GiveUp(peer.Member.Instance)
+	}
 	h.in.tellNews() // one that is to leave may be alone now
 }
 

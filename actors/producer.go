@@ -242,6 +242,11 @@ func (p *Producer[K, E]) finished(h *history[E], b *vnode.Batch[E]) {
 	p.flights[b.Vnode]--
 	h.flights--
 	p.recycle(h)
+	if p.flights[b.Vnode] == 0 && p.err == nil && p.in.route().dest[b.Vnode] != b.Dest { // it has moved, and nobody answers
+		for _, s := range p.rules.Resend(func(v vnode.ID) bool { return v != b.Vnode }) {
+			p.sendAgain(s)
+		}
+	}
 	p.tellNews()
 }
 

@@ -65,6 +65,8 @@ type Transport interface {
 	// or it is not tracked and the bound of the queue is reached or the peer is down; then Done is not called. Tracked frames
 	// are bounded by their senders: each is of somebody's credit until it is done with.
 	Send(instance string, f Frame) bool
+	// GiveUp is done with the tracked frames that wait for a peer, if that is down.
+	GiveUp(instance string)
 	// Probe asks who is at an address, once.
 	Probe(ctx context.Context, address string) (Hello, error)
 	// Status describes every peer, by instance.

@@ -170,10 +170,26 @@ func (q *queue) disconnected() {
 	q.waiting, q.taken, q.sent, q.holes = kept, 0, nil, 0
 }
 
+// forsake is giveUp while there is no connection.
+func (q *queue) forsake() []remote.Tracked {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.up {
+		return nil
+	}
+	return q.empty()
+}
+
 // giveUp empties the queue and returns the tracked frames. After the last time it takes no more.
 func (q *queue) giveUp(last bool) []remote.Tracked {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.closed = q.closed || last
+	return q.empty()
+}
+
+// empty is giveUp. The caller holds the lock.
+func (q *queue) empty() []remote.Tracked {
 	var all []remote.Tracked
 	for _, e := range slices.Concat(q.sent, q.waiting[q.taken:]) {
 		if t, ok := e.frame.(remote.Tracked); ok {
@@ -183,7 +199,6 @@ func (q *queue) giveUp(last bool) []remote.Tracked {
 		}
 	}
 	q.waiting, q.taken, q.sent, q.holes, q.bytes, q.plain = nil, 0, nil, 0, 0, 0
-	q.closed = q.closed || last
 	return all
 }
 

@@ -145,6 +145,15 @@ func (t *Transport) Dial(members []remote.Member) {
 	}
 }
 
+// GiveUp implements [remote.Transport].
+func (t *Transport) GiveUp(instance string) {
+	if p := t.peer(instance); p != nil && !p.client {
+		for _, f := range p.queue.forsake() {
+			f.Done()
+		}
+	}
+}
+
 // setPeers makes peers of these members and ends all others. It returns those that have no run to give up their frames.
 func (t *Transport) setPeers(self string, members []remote.Member) (removed []*peer) {
 	t.mu.Lock()
