@@ -130,7 +130,9 @@ func (c *CoordinatorRules) gone() []vnode.Member {
 		for _, other := range claim.Cut {
 			if other != m && slices.Contains(c.rec.Assignment.Members, other) {
 				cut[[2]vnode.Member{m, other}] = true
-				cut[[2]vnode.Member{other, m}] = cut[[2]vnode.Member{other, m}]
+				if back := [2]vnode.Member{other, m}; !cut[back] {
+					cut[back] = false
+				}
 			}
 		}
 	}

@@ -73,3 +73,36 @@ func TestWhatIsPlannedSettlesAndACrashDoesNot(t *testing.T) {
 		t.Errorf("at %v it has settled: the plan is %+v, moving %t", now, plan, moving)
 	}
 }
+
+// TestWhoMissesAnotherStays: a member that has crashed is often missed by another first, whose own vnodes stay where they are.
+func TestWhoMissesAnotherStays(t *testing.T) {
+	member := func(id string) vnode.Member {
+		return vnode.Member{Instance: id, Incarnation: uuid.New(), Address: id + ":1"}
+	}
+	self, b, d := member("a"), member("b"), member("d")
+	for name, c := range map[string]struct{ says, gone vnode.Member }{
+		"the last misses the first": {d, b},
+		"the first misses the last": {b, d},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rec := &backend.Record{Identity: backend.Identity{Capacity: 6}, Tips: make([]vnode.SliceID, 6), Assignment: vnode.Assignment{
+				Version: 3, Members: []vnode.Member{self, b, d}, Owners: []int{0, 0, 1, 1, 2, 2},
+			}}
+			limits := actors.CoordinatorLimits{Interval: time.Hour, Timeout: time.Hour, Retain: 100, Step: 10, Producers: 9, Sources: 1}
+			rules, effects := actors.NewCoordinatorRules(self, actors.Cluster{Claim: actors.Claimed{From: self}, Elastic: &actors.Elastic{}}, limits, rec, nil, 0)
+			carry := func(effects []actors.Effect) {
+				for ; len(effects) > 0; effects = effects[1:] {
+					if effects[0].Append != nil {
+						rec = effects[0].Append
+						effects = append(effects, rules.Outcome(backend.Won, nil)...)
+					}
+				}
+			}
+			carry(effects)
+			carry(rules.Claim(actors.Claimed{From: c.says, Supersedes: c.says.Incarnation, Cut: []vnode.Member{c.gone}}))
+			if !slices.Equal(rec.Assignment.Members, []vnode.Member{self, c.says}) {
+				t.Errorf("%s cannot reach %s: members are %v", c.says.Instance, c.gone.Instance, rec.Assignment.Members)
+			}
+		})
+	}
+}

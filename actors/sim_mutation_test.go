@@ -90,7 +90,7 @@ var mutations = []struct {
 	{freedOnAck, []string{"I4"}, 0},
 	{toldEarly, []string{"I1", "I4"}, 1},
 	{unaligned, []string{"I4"}, 0},
-	{noLives, []string{"I4"}, 1492},
+	{noLives, []string{"I4"}, 346},
 	{floorUnchecked, []string{"I1"}, 194},
 	{noGenerations, []string{"I4"}, 0},
 	{readBackFailed, []string{"I1", "liveness"}, 12},

@@ -13,6 +13,8 @@ type harm struct {
 	every time.Duration // from one to the next
 }
 
+func (h harm) String() string { return fmt.Sprintf("%s %v", h.what, h.every) }
+
 const (
 	killing  = "kill" // SIGKILL; it is started again soon
 	stopping = "stop" // SIGSTOP, and after three times as long SIGCONT
@@ -22,10 +24,13 @@ const (
 const (
 	soonestHarm = 100 * time.Millisecond
 	stopFactor  = 3
+	harmTimes   = 6           // that the rarest harm is to come, unless it takes
+	chaosTime   = time.Minute // longer
 )
 
 const aboutChaos = "`what` is done to random members, like \"kill 5s, stop 20s\" or kill=5s,stop=20s: one is killed every 5s, " +
-	"and one stopped 20s after the last went on, for three times as long"
+	"and one stopped 20s after the last went on, for three times as long; " +
+	"without --rate the pace is one at which that comes some times before all is counted"
 
 // parseChaos reads a list of harms. The error says of each that is wrong what it is and what is wanted.
 func parseChaos(text string) (all []harm, err error) {
@@ -56,4 +61,13 @@ func parseHarm(text string) (harm, error) {
 		return harm{}, fmt.Errorf("--chaos %q: on this system no process can be stopped", text)
 	}
 	return harm{words[0], every}, nil
+}
+
+// timeFor is how long the rows are to last for the rarest harm to come often, or at least once.
+func timeFor(harms []harm) time.Duration {
+	var rarest time.Duration
+	for _, h := range harms {
+		rarest = max(rarest, h.every)
+	}
+	return max(min(harmTimes*rarest, chaosTime), 2*rarest)
 }

@@ -19,12 +19,13 @@ import (
 const aboutCluster = `Counts the flights of an input as run does, with several processes on this machine: it writes their configs, starts
 demo node for each, shows how they come on, and prints the result when the input is done. A process that ends early is
 not started again, but ends them all, as after a crash. Run again on the same state, with any number of instances that
-own all vnodes between them, it goes on where the last sealed epoch ended.
+own all vnodes between them, it goes on where the last sealed epoch ended. Without --state it has a temporary directory,
+which is removed in the end if all went well.
 
 With --dynamic the processes form an elastic cluster. With --chaos some of them are killed or stopped meanwhile, and
 others come in their place. Then what is to be seen is who is a member, who owns how many vnodes, and who coordinates,
 with a star; and in the end the result is compared with that of a single process, and each file of --out with the rows
-that it says it holds. A difference is a failure.`
+that it says it holds. A difference is a failure, and so is --chaos that came to nobody before all was counted.`
 
 // mostInstances is how many processes one machine is asked for.
 const mostInstances = 64
@@ -35,13 +36,22 @@ type clusterOptions struct {
 	dynamic   bool
 	chaos     string
 	harms     []harm // of chaos
+	said      struct{ sources, rate bool }
 }
 
 func clusterCommand(args []string, s streams) error {
 	o, err := parseCluster(args, s)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case o.state == "":
+		return o.passing(s)
 	}
+	return o.do(s)
+}
+
+// do counts with the processes that the flags ask for.
+func (o clusterOptions) do(s streams) error {
 	url, err := urlOf(o.state)
 	if err != nil {
 		return fmt.Errorf("--state: %w", err)
@@ -59,15 +69,17 @@ func parseCluster(args []string, s streams) (clusterOptions, error) {
 	var o clusterOptions
 	f := newFlags("cluster", aboutCluster)
 	f.IntVar(&o.instances, "instances", 3, "`number` of processes")
-	f.StringVar(&o.state, "state", "", "`directory` or URL of the state that they share")
+	f.StringVar(&o.state, "state", "", "`directory` or URL of the state that they share; default: a temporary directory")
 	f.BoolVar(&o.dynamic, "dynamic", false, "let them come and go: an elastic cluster")
 	f.StringVar(&o.chaos, "chaos", "", aboutChaos)
-	o.work.register(f, "`rows` that all of them together read in a second; 0 is no limit")
+	o.work.register(f, "`rows` that all of them together read in a second; 0 is no limit; --chaos without it chooses a pace")
+	f.Lookup("sources").Usage += "; with --dynamic the default is what the state has, or one for each instance"
 	f.BoolVar(&o.json, "json", false, "print the last result as JSON, and nothing else")
 	f.BoolVar(&o.verbose, "verbose", false, "print what the processes say, with --verbose themselves")
 	if err := parse(f, args, s.out); err != nil {
 		return o, err
 	}
+	o.said.sources, o.said.rate = given(f, "sources"), given(f, "rate")
 	harms, err := parseChaos(o.chaos)
 	o.harms = harms
 	errs := []error{o.validate(), notEmpty(f), err}
@@ -80,9 +92,6 @@ func parseCluster(args []string, s streams) (clusterOptions, error) {
 	if o.rate > 0 && o.rate < o.instances {
 		errs = append(errs, fmt.Errorf("--rate %d: want at least a row for each of %d instances", o.rate, o.instances))
 	}
-	if o.state == "" {
-		errs = append(errs, o.required())
-	}
 	return o, wrongFlags(f, errs...)
 }
 
@@ -92,6 +101,7 @@ type cluster struct {
 	run     run // what it has in common with a run of one process
 	members []*child
 	began   time.Time
+	spared  error // chaos that was asked for and came to nobody
 }
 
 // do counts with the processes and prints the result that stands in the state in the end.
@@ -113,7 +123,7 @@ func (c *cluster) do(ctx context.Context) error {
 	if err = errors.Join(err, c.show()); err != nil || !c.options.dynamic {
 		return err
 	}
-	return c.prove(ctx)
+	return errors.Join(c.prove(ctx), c.spared)
 }
 
 // check refuses before a process is started what each of them would refuse.
@@ -129,6 +139,9 @@ func (c *cluster) check(ctx context.Context) error {
 		return err
 	}
 	defer in.Close()
+	if err := c.chooseSources(ctx); err != nil {
+		return err
+	}
 	made, err := newSettings(c.options.job, c.options.sources, in)
 	if err != nil {
 		return err
@@ -136,7 +149,10 @@ func (c *cluster) check(ctx context.Context) error {
 	if err := made.check(ctx, c.run.config.State); err != nil {
 		return err
 	}
-	return c.run.resume(ctx)
+	if err := c.run.resume(ctx); err != nil {
+		return err
+	}
+	return c.choosePace(in)
 }
 
 // count starts the processes and waits for them.
@@ -153,6 +169,7 @@ func (c *cluster) count(ctx context.Context, dir string) (err error) {
 	}
 	err = crowd.live(ctx)
 	crowd.watch.say("%s", crowd.sum())
+	c.spared = crowd.spared()
 	return err
 }
 

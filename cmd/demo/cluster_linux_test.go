@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -160,6 +162,58 @@ func TestElasticClusterVerifiesItself(t *testing.T) {
 	}
 	again := launch(t, append([]string{"cluster", "--state", state, "--out", out, "--sources", "6", "--json"}, args...)...)
 	again.end().want(t, 1, "resumed from epoch", "verify: --out: "+filepath.Base(other))
+}
+
+// newcomersLine is what the README shows.
+const newcomersLine = "go run ./cmd/demo cluster --dynamic --instances 3 --chaos 'kill 5s'"
+
+// What a newcomer types works as it stands, here with kills that come sooner: some are seen, the result is verified, and
+// nothing is left.
+func TestChaosWorksAsTheReadmeShowsIt(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs processes for some seconds")
+	}
+	t.Parallel()
+	words := strings.Split(strings.TrimPrefix(newcomersLine, "go run ./cmd/demo "), " '")
+	args := append(strings.Fields(words[0]), strings.Replace(strings.TrimSuffix(words[1], "'"), "5s", "2s", 1))
+	got := launch(t, args...).end().want(t, 0, "rows are to last 12s for --chaos \"kill 2s\"", "is killed", "members: n")
+	if !strings.Contains(got.out, "verified: epoch ") || !strings.Contains(got.out, "of 508,239 rows is what a single process comes to") {
+		t.Errorf("the end of what it printed: got %q, want that it is verified", got.out[max(0, len(got.out)-300):])
+	}
+	if _, err := os.Stat(passingState(t, got)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("its state after the end: got %v, want that it has gone", err)
+	}
+	t.Log(strings.TrimSpace(got.notes[strings.LastIndex(got.notes, "demo: "):]))
+}
+
+// passingState is where a command without --state says that it is. It goes at the end of the test.
+func passingState(t *testing.T, a answer) string {
+	t.Helper()
+	found := regexp.MustCompile(`without --state it is in (\S+),`).FindStringSubmatch(a.notes)
+	if found == nil {
+		t.Fatalf("demo %q: got notes %q, want one that says where the state is", a.args, a.notes)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(found[1]) })
+	return found[1]
+}
+
+// Chaos that comes to nobody is a failure, after which the state stays; so is one on a state that is counted. It has a source
+// for each instance, and goes on with as many, unless it is told otherwise.
+func TestChaosThatComesToNobodyIsAFailure(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs processes for some seconds")
+	}
+	input := inputOf(t, 2000)
+	args := []string{"cluster", "--dynamic", "--chaos", "kill 1m", "--input", input, "--epoch", "50ms"}
+	got := launch(t, append(args, "--rate", "0")...).end().want(t, 1, `--chaos "kill 1m0s": it came to nobody: all was counted after `, "stays: with --state")
+	if strings.Contains(got.notes, "are to last") || !strings.Contains(got.out, "verified: epoch ") {
+		t.Errorf("with --rate 0: got notes %q, output %q, want no other pace, and that it is verified", got.notes, got.out)
+	}
+	state := passingState(t, got)
+	call("verify", "--state", state).want(t, 0)
+	args = append(args, "--state", state)
+	launch(t, append(args, "--instances", "2")...).end().want(t, 1, "resumed from epoch", "it came to nobody")
+	launch(t, append(args, "--sources", "2")...).end().want(t, 1, "--sources: the state was made with 3, this run says 2")
 }
 
 // No process is left, however the command ends.

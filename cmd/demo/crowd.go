@@ -222,6 +222,19 @@ func (w *crowd) pause(s *spot, d time.Duration) {
 	})
 }
 
+// spared is an error for each harm that was asked for and came to nobody.
+func (w *crowd) spared() error {
+	came := map[string]int{killing: w.kills, stopping: w.stops}
+	var errs []error
+	for _, h := range w.cluster.options.harms {
+		if came[h.what] == 0 {
+			errs = append(errs, fmt.Errorf("--chaos %q: it came to nobody: all was counted after %.1f s; set a lower --rate, or take a longer --input",
+				h, time.Since(w.cluster.began).Seconds()))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // sum says what was done to the members, and what came of it.
 func (w *crowd) sum() string {
 	return fmt.Sprintf("%d kills and %d stops, %d of them of the coordinator; %d takeovers, %d changes of the assignment, %d records",

@@ -64,6 +64,12 @@ func wrongFlags(f *flag.FlagSet, errs ...error) error {
 	return &usageError{fmt.Errorf("%s: %w\nsee demo help %s", f.Name(), err, f.Name())}
 }
 
+// given reports whether a command line has a flag.
+func given(f *flag.FlagSet, name string) (there bool) {
+	f.Visit(func(each *flag.Flag) { there = there || each.Name == name })
+	return there
+}
+
 // notEmpty is an error for each flag that names a place or a file and is set to nothing.
 func notEmpty(f *flag.FlagSet) error {
 	var errs []error

@@ -77,20 +77,26 @@ func readSettings(ctx context.Context, bucket *blob.Bucket) (*settings, error) {
 	return &s, nil
 }
 
-// check refuses a run that contradicts its state, before anything is opened. It is fine where there is no state.
-func (s settings) check(ctx context.Context, config backend.Config) error {
+// settingsOf returns the settings of a state that is not open; nil if there is none.
+func settingsOf(ctx context.Context, config backend.Config) (*settings, error) {
 	store, err := config.OpenReader(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	was, err := readSettings(ctx, store.Bucket())
-	if err == nil && was != nil {
-		err = was.refuse(s)
+	return was, errors.Join(err, store.Close())
+}
+
+// check refuses a run that contradicts its state, before anything is opened. It is fine where there is no state.
+func (s settings) check(ctx context.Context, config backend.Config) error {
+	was, err := settingsOf(ctx, config)
+	if err != nil || was == nil {
+		return err
 	}
-	return errors.Join(err, store.Close())
+	return was.refuse(s)
 }
 
 // keep leaves the settings in a state that holds no rows, and compares them with those of one that has any. Of several

@@ -24,7 +24,7 @@ func TestWrongCommandLinesSayWhatIsWrong(t *testing.T) {
 		{"node --config x --job flights --slow -1s", []string{"--job flights", "--slow -1s"}},
 		{"node --config x --since 2026-01-01T00:00:00Z", []string{"--since without --rate"}},
 		{"node --config= --state=", []string{"--config is empty", "--state is empty"}},
-		{"cluster", []string{"--state is missing"}},
+		{"cluster --state=", []string{"--state is empty"}},
 		{"cluster --state x --instances 0 --sources 0", []string{"--instances 0: want 1 to 64", "--sources 0"}},
 		{"cluster --state x --rate 2", []string{"--rate 2: want at least a row for each of 3"}},
 		{"cluster --state x --chaos kill,stop=5,kill=1ms,stop=soon --dynamic", []string{

@@ -91,6 +91,24 @@ func (in *Input) Fingerprint() (uint64, error) {
 	return hash.Sum64(), nil
 }
 
+// Count decodes the whole file and returns how many rows it has.
+func (in *Input) Count() (rows uint64, err error) {
+	r, err := in.newReader()
+	if err != nil {
+		return 0, err
+	}
+	for {
+		b, err := r.read()
+		if err == io.EOF {
+			return rows, r.close()
+		}
+		if err != nil {
+			return 0, errors.Join(err, r.close())
+		}
+		rows += uint64(len(b.ends))
+	}
+}
+
 // newReader returns a reader of its own, before the first block.
 func (in *Input) newReader() (*blockReader, error) {
 	text, err := in.Text()
