@@ -27,7 +27,7 @@ func newLan(t *testing.T, places int) (*lan, error) {
 	l := &lan{t: t}
 	t.Cleanup(l.close)
 	var err error
-	if l.home, err = os.Open("/proc/self/ns/net"); err != nil {
+	if l.home, err = os.Open("/proc/thread-self/ns/net"); err != nil { // the process's first thread may be away for another test
 		return nil, err
 	}
 	if _, err := exec.LookPath("ip"); err != nil {
