@@ -11,8 +11,8 @@ import (
 	"github.com/sheaf-go/sheaf/vnode"
 )
 
-// I1, I6, I7 with real processes: the coordinator is stopped until another has taken over, and goes on. No epoch gets a second
-// content, and it is a member again by itself.
+// I1, I6, I7 with real processes: the coordinator is stopped until another has taken over and seals, and goes on. No epoch gets
+// a second content, it emits none that it did not seal itself, and it is a member again by itself.
 func TestStoppedCoordinatorChangesNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("stops processes for some seconds")
@@ -29,7 +29,11 @@ func TestStoppedCoordinatorChangesNothing(t *testing.T) {
 		stopped := was.Coordinator
 		p := f.at[f.place(stopped)]
 		signalTo(t, p, syscall.SIGSTOP)
+		own := uint64(0) // the newest epoch that it can have sealed
 		over := f.must("another coordinator that seals", func(rec *backend.Record) bool {
+			if own == 0 && rec.Term > was.Term {
+				own = uint64(rec.Epoch)
+			}
 			return rec.Term > was.Term && rec.Coordinator != stopped && rec.Epoch > was.Epoch+2
 		})
 		signalTo(t, p, syscall.SIGCONT)
@@ -38,6 +42,9 @@ func TestStoppedCoordinatorChangesNothing(t *testing.T) {
 		})
 		t.Logf("%s was stopped at epoch %d of term %d; %s coordinates term %d; member again at epoch %d of term %d", stopped.Instance,
 			was.Epoch, was.Term, over.Coordinator.Instance, over.Term, again.Epoch, again.Term)
+		if newest := p.newestEmitted(); again.Term == over.Term && (newest == 0 || newest > own) {
+			t.Errorf("%s emitted epoch %d, and sealed none behind %d", stopped.Instance, newest, own)
+		}
 	}
 	finish(f, input, rows)
 }

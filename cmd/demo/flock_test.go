@@ -217,6 +217,16 @@ func (f *flock) wantOneContent() (repeats int) {
 	return repeats
 }
 
+// newestEmitted is the newest epoch that a process emitted, by what it said.
+func (p *process) newestEmitted() (epoch uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, e := range p.emits {
+		epoch = max(epoch, e.Epoch)
+	}
+	return epoch
+}
+
 // shares counts the vnodes of each member.
 func shares(a vnode.Assignment) (all []int) {
 	all = make([]int, len(a.Members))
