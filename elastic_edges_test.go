@@ -117,9 +117,16 @@ func TestPushedSourceComesBackWithItsMember(t *testing.T) {
 // dialed is a client that knows one member alone.
 func dialed(ctx context.Context, t *testing.T, seed string) *sheaf.Client[string, event, int64, total] {
 	t.Helper()
+	return dialedWith(ctx, t, seed, tallies(), backend.Limits{})
+}
+
+func dialedWith(
+	ctx context.Context, t *testing.T, seed string, app tallyApp, limits backend.Limits,
+) *sheaf.Client[string, event, int64, total] {
+	t.Helper()
 	client, err := sheaf.Dial(ctx, sheaf.Config{State: backend.Config{
-		Backend: backend.KindObjectStore, VnodeCapacity: 16, SeedPeers: []string{seed},
-	}}, tallies())
+		Backend: backend.KindObjectStore, VnodeCapacity: 16, SeedPeers: []string{seed}, Cluster: backend.Cluster{Limits: limits},
+	}}, app)
 	if err != nil {
 		t.Fatal(err)
 	}

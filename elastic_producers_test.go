@@ -154,23 +154,6 @@ func (m *march) join(ctx context.Context, t *testing.T) {
 	m.members = append(m.members, in)
 }
 
-// dial connects a client that was told of the third member alone.
-func (m *march) dial(ctx context.Context, t *testing.T) *sheaf.Client[string, event, int64, total] {
-	t.Helper()
-	client, err := sheaf.Dial(ctx, sheaf.Config{State: backend.Config{
-		Backend: backend.KindObjectStore, VnodeCapacity: 16, SeedPeers: []string{"n2=" + m.at}, Cluster: backend.Cluster{Limits: m.limits()},
-	}}, numbered(&m.dead))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		end, cancel := context.WithCancel(context.Background())
-		cancel()
-		_ = client.Close(end)
-	})
-	return client
-}
-
 // settled waits until members own all vnodes, and every line has sealed something that it sent since.
 func (m *march) settled(ctx context.Context, t *testing.T, what string, members ...*tallyInstance) {
 	t.Helper()
@@ -208,7 +191,7 @@ func TestProducersOutliveThoseWhoComeAndGo(t *testing.T) {
 		m.join(ctx, t)
 	}
 	await(ctx, t, "three members", func() bool { return evenly(m.members...) })
-	client := m.dial(ctx, t)
+	client := dialedWith(ctx, t, "n2="+m.at, numbered(&m.dead), m.limits())
 	m.lines = []*line{newLine(ctx, t, "inside", m.members[1]), newLine(ctx, t, "outside", client)}
 	stop := make(chan struct{})
 	for _, l := range m.lines {

@@ -40,16 +40,16 @@ const (
 
 // stretch is what an instance of an elastic cluster knows of the others, beside its peers.
 type stretch struct {
-	present  atomic.Pointer[map[string]remote.Member] // newest list of the membership, by instance; nil: none came
-	hearing  hearing                                  // the follower's alone
-	mute     []vnode.Member                           // who cannot be reached; the follower's alone
-	aliveAt  time.Time                                // when the members were last told of this one; the follower's alone
-	failing  map[string]error                         // in the membership; the follower's alone
-	departs  atomic.Bool
-	hasLeft  atomic.Bool
-	plan     atomic.Pointer[toldPlan]
-	prepared atomic.Pointer[PlanID]
-	planAt   chan struct{} // holds a token when there is another plan or none, after a seal, and after a restore
+	present   atomic.Pointer[map[string]remote.Member] // newest list of the membership, by instance; nil: none came
+	hearing   hearing                                  // the follower's alone
+	unreached []vnode.Member                           // at the last look; the follower's alone
+	aliveAt   time.Time                                // when the members were last told of this one; the follower's alone
+	failing   map[string]error                         // in the membership; the follower's alone
+	departs   atomic.Bool
+	hasLeft   atomic.Bool
+	plan      atomic.Pointer[toldPlan]
+	prepared  atomic.Pointer[PlanID]
+	planAt    chan struct{} // holds a token when there is another plan or none, after a seal, and after a restore
 }
 
 // toldPlan is what the coordinator last said of its plan.
@@ -200,7 +200,7 @@ func (in *Instance[K, E, S, R]) noteMembership() {
 	in.failing = now
 }
 
-// cannotReach lists the members that cannot be reached now: those whose id another incarnation has, whose address
+// cannotReach lists the members that cannot be reached now: those whose id a newer incarnation has, whose address
 // refuses, and those of which nothing is heard.
 func (in *Instance[K, E, S, R]) cannotReach() []vnode.Member {
 	k := in.newest.Load()
@@ -223,11 +223,11 @@ func (in *Instance[K, E, S, R]) cannotReach() []vnode.Member {
 	}
 	missed := in.hearing.look(time.Since(in.began), k.rec.Coordinator == in.self, sights)
 	for _, m := range missed {
-		if !slices.Contains(in.mute, m) {
+		if !slices.Contains(in.unreached, m) {
 			in.cfg.Timeline.Note(time.Time{}, StepMiss, "%s cannot be reached at %s", m.Instance, m.Address)
 		}
 	}
-	in.mute = missed
+	in.unreached = missed
 	return missed
 }
 

@@ -22,7 +22,7 @@ type heard struct {
 type sight struct {
 	member   vnode.Member
 	quiet    time.Duration // since it was last heard
-	ended    bool          // for certain: its address refuses, or another incarnation has its id
+	ended    bool          // for certain: its address refuses, or a newer incarnation has its id
 	listed   bool          // the membership knows the instance
 	replaced bool          // as another incarnation
 }

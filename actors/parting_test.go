@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/sheaf-go/sheaf/actors"
 	"github.com/sheaf-go/sheaf/backend"
 	"github.com/sheaf-go/sheaf/vnode"
@@ -15,10 +13,7 @@ import (
 // TestWhoIsNotHeardStaysOutForLonger: where one direction between two members is broken, one of them is left out, and has
 // nothing to complain of when it asks to come again. Each time it waits for longer.
 func TestWhoIsNotHeardStaysOutForLonger(t *testing.T) {
-	member := func(id string) vnode.Member {
-		return vnode.Member{Instance: id, Incarnation: uuid.New(), Address: id + ":1"}
-	}
-	self, deaf, mute := member("a"), member("b"), member("c")
+	self, deaf, mute := memberAt("a"), memberAt("b"), memberAt("c")
 	all := vnode.Assignment{Version: 3, Members: []vnode.Member{self, deaf, mute}, Owners: []int{0, 1, 2}}
 	rec := &backend.Record{Identity: backend.Identity{Capacity: 3}, Assignment: all, Tips: make([]vnode.SliceID, 3)}
 	limits := actors.CoordinatorLimits{Interval: time.Hour, Timeout: time.Hour, Retain: 100, Step: 10, Producers: 9, Sources: 1}

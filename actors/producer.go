@@ -241,32 +241,33 @@ func (p *Producer[K, E]) finished(h *history[E], b *vnode.Batch[E]) {
 	p.inFlight[b.Dest] -= bytesOf[E](len(b.Items))
 	p.flights[b.Vnode]--
 	h.flights--
-	p.recycle(h)
-	if p.flights[b.Vnode] == 0 && p.err == nil && p.in.route().dest[b.Vnode] != b.Dest { // it has moved, and nobody answers
-		for _, s := range p.rules.Resend(func(v vnode.ID) bool { return v != b.Vnode }) {
-			p.sendAgain(s)
-		}
+	if p.err == nil && p.in.route().dest[b.Vnode] != b.Dest { // it has moved, and nobody answers
+		p.sendKept(func(v vnode.ID) bool { return v != b.Vnode })
 	}
+	p.recycle(h)
 	p.tellNews()
 }
 
-// sendSilent sends again what nobody has answered for a long time, as a source does. What is still on its way would only
-// lie there twice, and without a bound while an instance is away (I8).
+// sendSilent sends again what nobody has answered for a long time, as a source does.
 func (p *Producer[K, E]) sendSilent() {
 	if time.Since(p.heard) < resendAfter {
 		return
 	}
 	p.heard = time.Now()
-	for _, s := range p.rules.Resend(func(v vnode.ID) bool { return p.flights[v] > 0 }) {
-		p.sendAgain(s)
-	}
+	p.sendKept(func(vnode.ID) bool { return false })
 }
 
-// resend sends again what nobody has answered for, but to the vnodes that are left out.
+// resend is sendKept for the instance.
 func (p *Producer[K, E]) resend(without func(vnode.ID) bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, s := range p.rules.Resend(func(v vnode.ID) bool { return without(v) || p.flights[v] > 0 }) {
+	p.sendKept(without)
+}
+
+// sendKept sends again what nobody has answered for, but to the vnodes that are left out. What is still on its way would
+// only lie there twice, and without a bound while an instance is away (I8).
+func (p *Producer[K, E]) sendKept(without func(vnode.ID) bool) {
+	for _, s := range p.rules.Resend(func(v vnode.ID) bool { return p.flights[v] > 0 || without(v) }) {
 		p.sendAgain(s)
 	}
 }

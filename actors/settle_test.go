@@ -12,29 +12,34 @@ import (
 	"github.com/sheaf-go/sheaf/vnode"
 )
 
+// memberAt is a new incarnation, with an address.
+func memberAt(id string) vnode.Member {
+	return vnode.Member{Instance: id, Incarnation: uuid.New(), Address: id + ":1"}
+}
+
+// winAll has a coordinator win every record that it is to create, and returns the newest.
+func winAll(c *actors.CoordinatorRules, newest *backend.Record, effects []actors.Effect) *backend.Record {
+	for ; len(effects) > 0; effects = effects[1:] {
+		if effects[0].Append != nil {
+			newest = effects[0].Append
+			effects = append(effects, c.Outcome(backend.Won, nil)...)
+		}
+	}
+	return newest
+}
+
 // TestWhatIsPlannedSettlesAndACrashDoesNot: a move waits for as long as members come or go, and begins when that is over.
 // What a crash leaves without an owner has one at once, and nothing else moves with it.
 func TestWhatIsPlannedSettlesAndACrashDoesNot(t *testing.T) {
 	const settle, step = time.Second, 50 * time.Millisecond
-	member := func(id string) vnode.Member {
-		return vnode.Member{Instance: id, Incarnation: uuid.New(), Address: id + ":1"}
-	}
-	self, crashes, stays := member("a"), member("b"), member("c")
+	self, crashes, stays := memberAt("a"), memberAt("b"), memberAt("c")
 	rec := &backend.Record{Identity: backend.Identity{Capacity: 6}, Tips: make([]vnode.SliceID, 6), Assignment: vnode.Assignment{
 		Version: 3, Members: []vnode.Member{self, crashes, stays}, Owners: []int{0, 0, 1, 1, 2, 2},
 	}}
 	limits := actors.CoordinatorLimits{Interval: time.Hour, Timeout: time.Hour, Retain: 100, Step: 10, Producers: 9, Sources: 1}
 	cluster := actors.Cluster{Claim: actors.Claimed{From: self}, Elastic: &actors.Elastic{Settle: settle}}
 	c, effects := actors.NewCoordinatorRules(self, cluster, limits, rec, nil, 0)
-	carry := func(effects []actors.Effect) {
-		for len(effects) > 0 {
-			e := effects[0]
-			if effects = effects[1:]; e.Append != nil {
-				rec = e.Append
-				effects = append(effects, c.Outcome(backend.Won, nil)...)
-			}
-		}
-	}
+	carry := func(effects []actors.Effect) { rec = winAll(c, rec, effects) }
 	now := time.Duration(0)
 	pass := func(d time.Duration) { // nothing moves meanwhile
 		t.Helper()
@@ -48,7 +53,7 @@ func TestWhatIsPlannedSettlesAndACrashDoesNot(t *testing.T) {
 	}
 	come := func(id string) {
 		t.Helper()
-		carry(c.Claim(actors.Claimed{From: member(id)}))
+		carry(c.Claim(actors.Claimed{From: memberAt(id)}))
 		if plan, moving := c.Plan(); plan == nil || moving || rec.Assignment.Index(id) >= 0 {
 			t.Fatalf("%s comes: the plan is %+v, moving %t, of %v; want one that waits", id, plan, moving, rec.Assignment)
 		}
@@ -76,10 +81,7 @@ func TestWhatIsPlannedSettlesAndACrashDoesNot(t *testing.T) {
 
 // TestWhoMissesAnotherStays: a member that has crashed is often missed by another first, whose own vnodes stay where they are.
 func TestWhoMissesAnotherStays(t *testing.T) {
-	member := func(id string) vnode.Member {
-		return vnode.Member{Instance: id, Incarnation: uuid.New(), Address: id + ":1"}
-	}
-	self, b, d := member("a"), member("b"), member("d")
+	self, b, d := memberAt("a"), memberAt("b"), memberAt("d")
 	for name, c := range map[string]struct{ says, gone vnode.Member }{
 		"the last misses the first": {d, b},
 		"the first misses the last": {b, d},
@@ -90,16 +92,8 @@ func TestWhoMissesAnotherStays(t *testing.T) {
 			}}
 			limits := actors.CoordinatorLimits{Interval: time.Hour, Timeout: time.Hour, Retain: 100, Step: 10, Producers: 9, Sources: 1}
 			rules, effects := actors.NewCoordinatorRules(self, actors.Cluster{Claim: actors.Claimed{From: self}, Elastic: &actors.Elastic{}}, limits, rec, nil, 0)
-			carry := func(effects []actors.Effect) {
-				for ; len(effects) > 0; effects = effects[1:] {
-					if effects[0].Append != nil {
-						rec = effects[0].Append
-						effects = append(effects, rules.Outcome(backend.Won, nil)...)
-					}
-				}
-			}
-			carry(effects)
-			carry(rules.Claim(actors.Claimed{From: c.says, Supersedes: c.says.Incarnation, Cut: []vnode.Member{c.gone}}))
+			rec = winAll(rules, rec, effects)
+			rec = winAll(rules, rec, rules.Claim(actors.Claimed{From: c.says, Supersedes: c.says.Incarnation, Cut: []vnode.Member{c.gone}}))
 			if !slices.Equal(rec.Assignment.Members, []vnode.Member{self, c.says}) {
 				t.Errorf("%s cannot reach %s: members are %v", c.says.Instance, c.gone.Instance, rec.Assignment.Members)
 			}

@@ -124,6 +124,34 @@ func TestNewIncarnationGetsNoOldTrackedFrames(t *testing.T) {
 	}
 }
 
+// TestGivenUpFramesGoBack: those for a peer that is down go back to whoever sent them. One that is up may still get them.
+func TestGivenUpFramesGoBack(t *testing.T) {
+	dir := authority(t, "a", "b")
+	var came, done atomic.Int64
+	b := open(t, dir, "b", func(_ *remote.TransportConfig, h *handler) {
+		h.receive = func(remote.Hello, []byte, func()) error { came.Add(1); return nil } // never done
+	})
+	a := open(t, dir, "a")
+	a.Dial([]remote.Member{newProxy(t, b.Address()).member("b")})
+	a.await(t, "up", func() bool { return len(a.ups) == 1 })
+	a.Send("b", tracked{number(1), &done})
+	eventually(t, "a frame", func() bool { return came.Load() == 1 })
+	if a.GiveUp("b"); done.Load() != 0 {
+		t.Error("a frame went back though the peer is up")
+	}
+	b.Close()
+	a.await(t, "down", func() bool { return len(a.downs) == 1 })
+	a.Send("b", tracked{number(2), &done})
+	a.GiveUp("b")
+	a.GiveUp("nobody")
+	if done.Load() != 2 {
+		t.Errorf("%d of 2 frames went back from a peer that is down", done.Load())
+	}
+	if s := a.Status()[0]; s.Queued != 0 {
+		t.Errorf("%d bytes are queued still", s.Queued)
+	}
+}
+
 // TestQueueIsBounded: what a peer does not read is taken up to a bound, but for what is tracked.
 func TestQueueIsBounded(t *testing.T) {
 	const size, bound = 64 << 10, 1 << 20
